@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from audit import services
+from classifiers.errors import SafetyError
+
+
+class Command(BaseCommand):
+    help = (
+        "Checks the audit chain from its first entry to its last: every entry still gives its hash and holds the hash "
+        "of the one before it. Prints the size and the head of the chain. If an entry is bad, names the first one and "
+        "what is wrong with it, and exits with 1. A cut tail or a wholly rebuilt chain looks whole by itself: it is "
+        "found with a checkpoint that audit_checkpoint wrote earlier and that was kept elsewhere."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--checkpoint", type=Path, metavar="FILE", help="also hold the chain against this checkpoint"
+        )
+
+    def handle(self, *, checkpoint: Path | None, **options: Any) -> None:
+        try:
+            verification = services.verify(checkpoint=checkpoint and _read(checkpoint))
+        except SafetyError as error:
+            raise CommandError(error.message) from error
+        except DatabaseError as error:
+            raise CommandError(f"The audit chain cannot be read from the database: {error}") from error
+        if verification.fault:
+            raise CommandError(
+                f"The audit chain is not whole. {verification.fault} "
+                f"Entries found whole before it: {verification.size}, the last with hash {verification.head}."
+            )
+        self.stdout.write(self.style.SUCCESS("The audit chain is whole."))
+        self.stdout.write(f"size {verification.size}\nhead {verification.head}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"The checkpoint {file} cannot be read: {error}") from error
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any, TypeAlias
+
+import rfc8785
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import Model
+from django.utils import timezone
+
+from audit.chain import NO_CHECKPOINT, Checkpoint, Fault, Verification, fault_in
+from audit.models import GENESIS, AuditEvent
+from classifiers.errors import InputError, SafetyError
+
+JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
+
+MAX_DATA_BYTES = 64 * 1024
+POSTGRESQL_LOCK = 0x6175646974  # "audit": the chain's advisory lock
+
+# What Django's converters and the hash raise at a value that no entry was ever recorded with: SQLite stores any.
+UNREADABLE = (ValueError, TypeError, AttributeError)
+
+
+class OutsideTransactionError(SafetyError):
+    """An event was to be recorded outside the transaction of what it records."""
+
+    code = "outside_transaction"
+
+
+def record(action: str, *, actor: str, target: Model | None = None, data: JSONValue = None) -> AuditEvent:
+    """Appends an event to the chain, in the transaction of what it records; call it last there.
+
+    Until that transaction ends, all others that record wait. ``action`` is like "run.created", ``actor`` like
+    "user:alice" or "command:run_pipeline by root". ``data`` is JSON of at most 64 KiB; the text of a prompt never
+    goes in, its ``commitment`` does. Raises OutsideTransactionError, and InputError for what cannot be recorded.
+    """
+    if not connection.in_atomic_block:
+        raise OutsideTransactionError(
+            f"The audit event {action!r} was recorded outside a transaction. "
+            "Record it in the transaction.atomic() block of the change itself, so that both happen or neither."
+        )
+    event = AuditEvent(action=action, actor=actor, data=_data_text(data))
+    if target is not None:
+        event.target_type, event.target_id = _name(target)
+    _require_storable(event)
+    _lock_chain()
+    size, event.previous = _head()
+    event.sequence, event.time = size + 1, timezone.now()
+    event.hash = event.digest()
+    event.save(force_insert=True)
+    return event
+
+
+def verify(*, checkpoint: Mapping[str, Any] | None = None) -> Verification:
+    """Reads the whole chain in order and stops at the first bad entry.
+
+    With a ``checkpoint``, the chain must still hold the entry that was its head then: this finds what the chain alone
+    cannot show, a cut tail or a chain built anew. Raises InputError when the checkpoint is none.
+    """
+    mark = NO_CHECKPOINT if checkpoint is None else Checkpoint.parse(checkpoint)
+    size, head = 0, GENESIS
+    try:
+        for event in AuditEvent.objects.order_by("sequence").iterator(chunk_size=1000):
+            if fault := fault_in(event, size, head) or mark.fault_at(event):
+                return Verification(size, head, fault)
+            size, head = event.sequence, event.hash
+    except UNREADABLE as error:
+        return Verification(size, head, Fault(size + 1, f"it cannot be read, so it was changed ({error})"))
+    return Verification(size, head, mark.fault_after(size))
+
+
+def checkpoint() -> dict[str, str | int]:
+    """The chain's size, head and the present date (UTC). Kept elsewhere, it shows a later cut or rebuilding."""
+    size, head = _head()
+    return {"size": size, "head": head, "date": timezone.now().astimezone(UTC).isoformat(timespec="seconds")}
+
+
+def commitment(value: JSONValue, *, salt: str) -> str:
+    """HMAC-SHA256 of the canonical JSON of ``value`` under ``salt``, as 64 hex digits.
+
+    It shows later that a text was this one, to whoever has text and salt; when the salt is erased, it says nothing.
+    """
+    return hmac.new(salt.encode(), _canonical(value), "sha256").hexdigest()
+
+
+def new_salt() -> str:
+    """256 random bits as 64 hex digits. It belongs beside the text and is erased with it."""
+    return secrets.token_hex(32)
+
+
+def _canonical(value: JSONValue) -> bytes:
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"This cannot be written as canonical JSON (RFC 8785): {error}. It takes null, booleans, Unicode text, finite "
+            "numbers, integers up to 2^53 - 1, and lists and dicts of these; write a larger integer as text."
+        ) from error
+
+
+def _data_text(data: JSONValue) -> str:
+    encoded = _canonical(data)
+    if len(encoded) > MAX_DATA_BYTES:
+        raise InputError(
+            f"The data of an audit event is {len(encoded)} bytes of JSON; at most {MAX_DATA_BYTES} are taken. "
+            "Record counts, ids and commitments, and leave the texts where they are stored."
+        )
+    return encoded.decode()
+
+
+def _name(target: Model) -> tuple[str, str]:
+    if target.pk is None:
+        raise InputError(
+            f"The target of an audit event has no key: {target._meta.label_lower} is not saved, or is deleted."
+        )
+    return target._meta.label_lower, str(target.pk)
+
+
+def _lock_chain() -> None:
+    """Held to the end of the transaction. On SQLite, IMMEDIATE transactions come one after another by themselves."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [POSTGRESQL_LOCK])
+
+
+def _head() -> tuple[int, str]:
+    return AuditEvent.objects.order_by("-sequence").values_list("sequence", "hash").first() or (0, GENESIS)
+
+
+def _require_storable(event: AuditEvent) -> None:
+    try:
+        event.clean_fields(exclude={"sequence", "time", "previous", "hash"})
+    except ValidationError as error:
+        why = " ".join(f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
+        raise InputError(f"The audit event {event.action!r} cannot be recorded. {why}") from error

@@ -1,0 +1,58 @@
+"""Batches of like length: padding costs as much as text, so texts are sorted by length before they are batched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Positions of ``lengths`` in batches whose padded size, longest by count, is at most ``budget`` tokens.
+
+    Each position comes exactly once, longest first, so that what needs most memory fails first. A text that is
+    longer than the whole budget is a batch of its own.
+    """
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def map_batched(
+    function: Callable[[list[T]], list[R]],
+    items: Sequence[T],
+    lengths: Sequence[int],
+    budget: int,
+    failed: Callable[[Exception], R],
+) -> list[R]:
+    """``function`` over ``items`` in token batches; results in the order of ``items``.
+
+    A batch that fails, out of memory most likely, is halved and tried again; an item that fails alone becomes
+    ``failed(error)``.
+    """
+    results: dict[int, R] = {}
+    pending = list(token_batches(lengths, budget))[::-1]
+    while pending:
+        batch = pending.pop()
+        try:
+            results.update(zip(batch, function([items[i] for i in batch]), strict=True))
+        except (RuntimeError, MemoryError) as error:
+            half = len(batch) // 2
+            if half:
+                pending += [batch[half:], batch[:half]]
+            else:
+                results[batch[0]] = failed(error)
+    return [results[i] for i in range(len(items))]
+
+
+def windows(length: int, size: int, overlap: int) -> list[slice]:
+    """Slices of at most ``size`` tokens that cover ``length`` tokens, neighbours sharing ``overlap``; one at least."""
+    starts = range(0, max(length - overlap, 1), size - overlap)
+    return [slice(start, min(start + size, length)) for start in starts]

@@ -1,0 +1,44 @@
+"""Makes providers from settings, the way Django's CACHES and STORAGES do: a dotted path and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from classifiers.errors import InputError, ProviderError
+from classifiers.protocols import Described
+from classifiers.types import ModelInfo
+
+
+def load(dotted_path: str, **options: Any) -> Any:
+    """An instance of the class at ``dotted_path``; InputError says which part of the path or which option is wrong."""
+    module_name, _, class_name = dotted_path.rpartition(".")
+    try:
+        cls = getattr(import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"The provider class {dotted_path} cannot be imported: {error}. Check BACKEND.") from error
+    try:
+        return cls(**options)
+    except TypeError as error:
+        raise InputError(f"{class_name} does not take these OPTIONS: {error}.") from error
+
+
+def describe(provider: object, options: Mapping[str, Any]) -> ModelInfo:
+    """The provider's own description, else one made from its class and options."""
+    if isinstance(provider, Described):
+        return provider.describe()
+    cls = type(provider)
+    return ModelInfo(provider=f"{cls.__module__}.{cls.__qualname__}", settings=dict(options))
+
+
+def need(package: str, *, feature: str) -> Any:
+    """Imports an optional or heavy package on first use; a missing one becomes a sentence that says what to install."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        name = package.partition(".")[0]
+        raise ProviderError(
+            f"{feature} needs the package {name}, which cannot be imported ({error}). "
+            f"Install it with: pip install -r requirements.txt"
+        ) from error

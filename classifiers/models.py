@@ -1,0 +1,284 @@
+"""Finds and loads models for transformers: a hub id, a folder, a GGUF file or an embedded model.
+
+Whatever is wrong becomes a ProviderError that says what to do; one model is never silently taken for another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from classifiers.embedded import MARKER, converted, file_digest, source_digest
+from classifiers.errors import ProviderError
+from classifiers.loading import need
+
+# What transformers needs of a repository: the top level only, no code
+CONFIGURATION = ["*.json", "*.jinja", "*.txt", "*.model"]
+NESTED = ["*/*"]
+QUANTIZATIONS = ("auto", "nf4", "int8", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model on disk: the name it was asked for by, its folder, and its revision (hub commit or SHA-256 of content)."""
+
+    name: str
+    folder: Path
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and how a model runs: ``device`` and ``dtype`` by their torch names, ``quantization`` nf4, int8 or none."""
+
+    device: str
+    dtype: str
+    quantization: str
+
+    def __str__(self) -> str:
+        return self.dtype if self.quantization == "none" else f"{self.quantization}/{self.dtype}"
+
+
+def locate(name: str, *, revision: str | None = None, embedded: Callable[[], Path] | None = None) -> Checkpoint:
+    """Where the model ``name`` lies, downloaded or converted first if need be. Raises ProviderError."""
+    if name == "embedded" and embedded:
+        return _from_gguf(name, embedded())
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _folder(name, path)
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return _from_gguf(name, converted(path))
+    _require_hub_id(name)
+    return _download(name, revision)
+
+
+def problems(name: str, *, revision: str | None = None, quantization: str = "auto") -> list[str]:
+    """What keeps the model from running here, a sentence each, found without loading or downloading weights."""
+    found = []
+    for check in (lambda: _check_reachable(name, revision), lambda: check_quantization(quantization)):
+        try:
+            check()
+        except ProviderError as error:
+            found.append(error.message)
+    return found
+
+
+def check_quantization(quantization: str) -> None:
+    if quantization not in QUANTIZATIONS:
+        raise ProviderError(f"There is no quantization {quantization!r}: choose one of {', '.join(QUANTIZATIONS)}.")
+    if quantization in ("nf4", "int8"):
+        need("bitsandbytes", feature=f"Quantization {quantization}")
+
+
+def placement(*, device: str = "auto", dtype: str = "auto", quantization: str = "auto") -> Placement:
+    """Settles what "auto" means on this machine.
+
+    Device: CUDA, else the CPU. Quantization: NF4 on CUDA, none on the CPU, where it slows the reading of long prompts.
+    Precision: bfloat16 where the hardware computes in it, else float16 on CUDA and float32 on the CPU.
+    """
+    torch = need("torch", feature="A local model")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    on_cuda = device.startswith("cuda")
+    if on_cuda and not torch.cuda.is_available():
+        raise ProviderError(f"Device {device} was asked for, but torch finds no CUDA here: use device=auto or cpu.")
+    if quantization == "auto":
+        quantization = "nf4" if on_cuda else "none"
+    check_quantization(quantization)
+    if dtype == "auto":
+        dtype = _fast_dtype(torch, on_cuda)
+    if not isinstance(getattr(torch, dtype, None), torch.dtype):
+        raise ProviderError(f"There is no dtype {dtype!r}: choose auto, float32, bfloat16 or float16.")
+    return Placement(device, dtype, quantization)
+
+
+def load_model(checkpoint: Checkpoint, where: Placement, *, auto_class: str, threads: int | None = None) -> Any:
+    """The model in evaluation mode, on its device. ``auto_class`` is the name of a transformers Auto class.
+
+    Raises ProviderError when files are damaged, the architecture is another, or weights are missing: transformers
+    would make those up at random and only warn.
+    """
+    torch, transformers = (need(p, feature="A local model") for p in ("torch", "transformers"))
+    if threads:
+        torch.set_num_threads(threads)
+    options: dict[str, Any] = {"dtype": getattr(torch, where.dtype)}
+    if where.quantization != "none":
+        options |= {"quantization_config": _bitsandbytes(where), "device_map": {"": where.device}}
+    with _damage_explained(checkpoint):
+        model, info = getattr(transformers, auto_class).from_pretrained(
+            str(checkpoint.folder), output_loading_info=True, **options
+        )
+    if info["missing_keys"]:
+        raise ProviderError(
+            f"{checkpoint.name} has no weights for {', '.join(sorted(info['missing_keys'])[:3])}: "
+            f"it is not a model for {auto_class.removeprefix('AutoModelFor')}. Choose another model."
+        )
+    if where.quantization == "none":
+        model = model.to(where.device)
+    return model.eval()
+
+
+def load_config(checkpoint: Checkpoint) -> Any:
+    """The model's configuration, which is read without its weights."""
+    transformers = need("transformers", feature="A local model")
+    with _damage_explained(checkpoint):
+        return transformers.AutoConfig.from_pretrained(str(checkpoint.folder))
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """The tokenizer; one without a padding token pads with its end-of-text token."""
+    transformers = need("transformers", feature="A local model")
+    with _damage_explained(checkpoint):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(checkpoint.folder))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the top-level configuration, tokenizer and weight files of a model or adapter folder."""
+    kinds = {".json", ".jinja", ".txt", ".model", ".safetensors", ".bin"}
+    return file_digest(*sorted(p for p in folder.iterdir() if p.suffix in kinds and p.name != MARKER))
+
+
+def _folder(name: str, folder: Path) -> Checkpoint:
+    if not (folder / "config.json").is_file():
+        raise ProviderError(f"The folder {folder} holds no model: config.json is missing. Check the path.")
+    return Checkpoint(name, folder, folder_digest(folder))
+
+
+def _from_gguf(name: str, folder: Path) -> Checkpoint:
+    return Checkpoint(name, folder, source_digest(folder))
+
+
+def _require_hub_id(name: str) -> None:
+    if name.startswith((".", "/", "~")) or name.lower().endswith(".gguf") or name.count("/") > 1:
+        raise ProviderError(f"There is no model folder or GGUF file {name}. Check the path.")
+
+
+def _download(name: str, revision: str | None, *, local_only: bool = False) -> Checkpoint:
+    hub = need("huggingface_hub", feature="A model from the Hugging Face hub")
+
+    def fetch(patterns: list[str]) -> Path:
+        return Path(
+            hub.snapshot_download(
+                name, revision=revision, allow_patterns=patterns, ignore_patterns=NESTED, local_files_only=local_only
+            )
+        )
+
+    with hub_errors_explained(name):
+        folder = fetch([*CONFIGURATION, "*.safetensors"])
+        if not any(folder.glob("*.safetensors")):
+            folder = fetch([*CONFIGURATION, "*.bin"])
+    return Checkpoint(name, folder, folder.name)
+
+
+def _check_reachable(name: str, revision: str | None) -> None:
+    path = Path(name).expanduser()
+    if name == "embedded" or path.is_dir():
+        return
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        need("gguf", feature="Reading a GGUF file")
+        return
+    _require_hub_id(name)
+    try:
+        _download(name, revision, local_only=True)
+    except ProviderError:
+        hub = need("huggingface_hub", feature="A model from the Hugging Face hub")
+        with hub_errors_explained(name):
+            hub.hf_hub_download(name, "config.json", revision=revision)
+
+
+@contextmanager
+def hub_errors_explained(name: str) -> Iterator[None]:
+    """Turns the hub client's errors about the repository ``name`` into ProviderErrors that say what to do."""
+    errors = need("huggingface_hub.errors", feature="A model from the Hugging Face hub")
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise ProviderError(
+            f"{name} is gated: accept its licence at https://huggingface.co/{name} in your browser, then run "
+            "`hf auth login` (or set HF_TOKEN) with a token of the same account.",
+            code="gated_model",
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ProviderError(f"{name} has no such revision on the Hugging Face hub. Check it.") from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise ProviderError(
+            f"There is no model {name} on the Hugging Face hub that you may read. Check the spelling; "
+            "a private one needs `hf auth login`."
+        ) from error
+    except OSError as error:
+        raise ProviderError(
+            f"{name} is not in the local cache and the Hugging Face hub cannot be reached ({_first_line(error)}). "
+            "Check the network and HF_HUB_OFFLINE, or name a local folder, a GGUF file or `embedded`.",
+            code="hub_unreachable",
+        ) from error
+
+
+@contextmanager
+def _damage_explained(checkpoint: Checkpoint) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ProviderError(
+            f"The model {checkpoint.name} in {checkpoint.folder} cannot be loaded ({_first_line(error)}). "
+            "Its files may be damaged or of another kind of model: fetch it again or choose another."
+        ) from error
+
+
+def _bitsandbytes(where: Placement) -> Any:
+    torch, transformers = (need(p, feature="A local model") for p in ("torch", "transformers"))
+    if where.quantization == "int8":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, where.dtype)
+    )
+
+
+@lru_cache
+def _fast_dtype(torch: Any, on_cuda: bool) -> str:
+    if on_cuda:
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
+class TextEncoder:
+    """Token ids of texts from outside, which cannot pass for a template's markup.
+
+    What the tokenizer reads as markup (turn markers, end of text, ``<unused1>``, ...) and the template's own
+    ``delimiters`` are broken by a space after their first character; lone surrogates, which no tokenizer takes,
+    become "?".
+    """
+
+    def __init__(self, tokenizer: Any, *delimiters: str) -> None:
+        added = {token.content for token in tokenizer.added_tokens_decoder.values()}
+        markup = {s for s in added.union(tokenizer.all_special_tokens, delimiters) if s.strip(" \t\r\n\u2581")}
+        longest_first = sorted(markup, key=len, reverse=True)
+        self._markup = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+        self._longest = max(map(len, tokenizer.get_vocab()))
+        self._tokenizer = tokenizer
+
+    def plain(self, text: str) -> str:
+        """The text with its markup broken."""
+        text = text.encode("utf-8", "replace").decode()
+        return self._markup.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+    def surely_exceeds(self, text: str, tokens: int) -> bool:
+        """Whether the text has more than ``tokens`` tokens, seen from its length: to tokenize megabytes takes seconds."""
+        return len(text) > tokens * self._longest
+
+    def ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids

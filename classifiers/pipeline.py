@@ -1,0 +1,171 @@
+"""Prompts in, outcomes out: judge, answer what is safe, judge the answers. Knows no database."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from classifiers.errors import ProviderError
+from classifiers.protocols import AnswerGenerator, ClassifierProvider, Recall
+from classifiers.text import unstorable
+from classifiers.types import (
+    Answer,
+    Classification,
+    Judgement,
+    Label,
+    ModelInfo,
+    Outcome,
+    Prompt,
+    Stage,
+    StageOutcome,
+    Subject,
+    judgement_key,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A classifier at work in a stage, under the name that its verdicts carry."""
+
+    name: str
+    provider: ClassifierProvider
+    info: ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generator at work, under the name that a failure to answer carries."""
+
+    name: str
+    provider: AnswerGenerator
+
+
+def remembers_nothing(keys: Sequence[str]) -> Mapping[str, Classification]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One configuration. Only what is SAFE goes on to the next step; a failure is an ERROR, never SAFE.
+
+    Without a generator no answer is made; without output checks answers are not judged. ``recall`` finds earlier
+    judgements of the same text by the same classifier version, which are then not asked for again.
+    """
+
+    input_checks: Sequence[Check]
+    generation: Generation | None = None
+    output_checks: Sequence[Check] = ()
+    batch_size: int = 32
+    recall: Recall = remembers_nothing
+
+    def __post_init__(self) -> None:
+        if not self.input_checks:
+            raise ValueError("A pipeline needs at least one input check: nothing may pass unjudged.")
+
+    def run(self, prompts: Iterable[Prompt]) -> Iterator[Outcome]:
+        """Outcomes in the order of the prompts, a batch at a time. Raises ProviderError when a provider cannot work."""
+        stream = iter(prompts)
+        while batch := list(islice(stream, self.batch_size)):
+            yield from self._run_batch(batch)
+
+    def _run_batch(self, batch: list[Prompt]) -> list[Outcome]:
+        inputs = self._judge(self.input_checks, [Subject(prompt.text, Stage.INPUT) for prompt in batch])
+        if self.generation is None:
+            return [Outcome(prompt, judged) for prompt, judged in zip(batch, inputs, strict=True)]
+        safe = [index for index, judged in enumerate(inputs) if judged.label is Label.SAFE]
+        answers = dict(zip(safe, answer(self.generation.provider, [batch[i].text for i in safe]), strict=True))
+        outputs = self._judge_answers(batch, answers)
+        return [
+            Outcome(prompt, inputs[i], answers[i].text if i in answers else None, outputs.get(i))
+            for i, prompt in enumerate(batch)
+        ]
+
+    def _judge_answers(self, batch: list[Prompt], answers: Mapping[int, Answer]) -> dict[int, StageOutcome]:
+        written = {i: a.text for i, a in answers.items() if a.text is not None}
+        outputs = {i: self._unanswered(a) for i, a in answers.items() if a.text is None}
+        if not self.output_checks:
+            return outputs
+        subjects = [Subject(text, Stage.OUTPUT, prompt=batch[i].text) for i, text in written.items()]
+        return outputs | dict(zip(written, self._judge(self.output_checks, subjects), strict=True))
+
+    def _unanswered(self, failed: Answer) -> StageOutcome:
+        """A prompt without an answer is an ERROR of the output stage, so that it is listed and can be retried."""
+        name = self.generation.name if self.generation else ""
+        error = Classification.error(f"No answer: {failed.reason}", raw=failed.raw, latency=failed.latency)
+        return StageOutcome((Judgement(name, error, key=""),))
+
+    def _judge(self, checks: Sequence[Check], subjects: Sequence[Subject]) -> list[StageOutcome]:
+        columns = [self._ask(check, subjects) for check in checks]
+        return [StageOutcome(judgements) for judgements in zip(*columns, strict=True)]
+
+    def _ask(self, check: Check, subjects: Sequence[Subject]) -> list[Judgement]:
+        """Identical subjects are judged once, and not at all when an earlier judgement is known."""
+        keys = [judgement_key(check.info, subject) for subject in subjects]
+        known = dict(self.recall(keys)) if keys else {}
+        fresh = {key: subject for key, subject in zip(keys, subjects, strict=True) if key not in known}
+        made = dict(zip(fresh, classify(check.provider, list(fresh.values())), strict=True))
+        judgements = []
+        for key in keys:
+            recalled = key in known
+            judgements.append(Judgement(check.name, known[key] if recalled else made[key], key, recalled))
+            known.setdefault(key, made.get(key) or known[key])
+        return judgements
+
+
+def classify(provider: ClassifierProvider, subjects: Sequence[Subject]) -> list[Classification]:
+    """One sound Classification for each subject, whatever the provider does short of ProviderError."""
+    if not subjects:
+        return []
+    started = time.perf_counter()
+    try:
+        made = provider.classify(subjects)
+    except ProviderError:
+        raise
+    except Exception as error:
+        logger.exception("%s failed on %d texts", type(provider).__name__, len(subjects))
+        return [Classification.error(f"{type(provider).__name__} failed: {type(error).__name__}: {error}")] * len(
+            subjects
+        )
+    if len(made) != len(subjects):
+        reason = f"{type(provider).__name__} gave {len(made)} answers for {len(subjects)} texts."
+        return [Classification.error(reason)] * len(subjects)
+    each = (time.perf_counter() - started) / len(subjects)
+    return [_sound(c if c.latency is not None else replace(c, latency=each)) for c in made]
+
+
+def answer(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
+    """One Answer for each prompt that can be stored, whatever the generator does short of ProviderError."""
+    if not prompts:
+        return []
+    try:
+        made = provider.generate(prompts)
+    except ProviderError:
+        raise
+    except Exception as error:
+        logger.exception("%s failed on %d prompts", type(provider).__name__, len(prompts))
+        return [Answer(None, reason=f"{type(provider).__name__} failed: {type(error).__name__}: {error}")] * len(
+            prompts
+        )
+    if len(made) != len(prompts):
+        reason = f"{type(provider).__name__} gave {len(made)} answers for {len(prompts)} prompts."
+        return [Answer(None, reason=reason)] * len(prompts)
+    return [_storable(a) for a in made]
+
+
+def _sound(c: Classification) -> Classification:
+    """A score that is no probability, or a verdict without a score it claims to rest on, is an error."""
+    scores = [*c.categories.values(), *([] if c.score is None else [c.score])]
+    if all(math.isfinite(score) and 0 <= score <= 1 for score in scores):
+        return c
+    return Classification.error(f"The classifier gave a score outside 0 to 1: {scores}.", raw=c.raw, latency=c.latency)
+
+
+def _storable(a: Answer) -> Answer:
+    problem = None if a.text is None else unstorable(a.text)
+    return a if problem is None else replace(a, text=None, reason=f"The answer cannot be stored: {problem}")

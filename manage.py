@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""The commands of the AI Safety Monitor."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "safetysite.settings")
+    from safetysite.database import take_database_url
+
+    # Settings read the database's address when they are imported, so it is taken off the line before that.
+    take_database_url(sys.argv, os.environ)
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Configured providers: from an alias in settings and a run's options to a working object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+from django.conf import settings
+
+from classifiers.errors import InputError, ProviderError
+from classifiers.loading import describe, load
+from classifiers.protocols import AnswerGenerator, Checkable, ClassifierProvider
+from classifiers.types import ModelInfo
+from moderation.models import ClassifierVersion
+
+Kind = Literal["classifier", "generator"]
+SETTINGS: dict[Kind, str] = {"classifier": "SAFETY_CLASSIFIERS", "generator": "SAFETY_GENERATORS"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An alias and the options that a run sets over those in settings. Holds no secrets, so it can be stored."""
+
+    alias: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Choice:
+        return cls(value["alias"], value.get("options", {}))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"alias": self.alias, "options": dict(self.options)}
+
+
+def aliases(kind: Kind) -> dict[str, dict[str, Any]]:
+    return cast(dict[str, dict[str, Any]], getattr(settings, SETTINGS[kind]))
+
+
+def classifier(choice: Choice) -> ClassifierProvider:
+    return cast(ClassifierProvider, _provider("classifier", choice))
+
+
+def generator(choice: Choice) -> AnswerGenerator:
+    return cast(AnswerGenerator, _provider("generator", choice))
+
+
+def info_of(kind: Kind, choice: Choice) -> ModelInfo:
+    """Which model stands behind the choice; may load it. Raises ProviderError when it cannot work."""
+    return describe(_provider(kind, choice), _options(kind, choice))
+
+
+def version_of(choice: Choice) -> ClassifierVersion:
+    """The stored version of the classifier behind the choice, recorded when it is new."""
+    info = info_of("classifier", choice)
+    return ClassifierVersion.objects.get_or_create(
+        alias=choice.alias, fingerprint=info.fingerprint, defaults=ClassifierVersion.fields_of(info)
+    )[0]
+
+
+def problems(kind: Kind, choice: Choice) -> list[str]:
+    """What keeps the provider from running here, a sentence each with what to do about it."""
+    provider = _provider(kind, choice)
+    return provider.problems() if isinstance(provider, Checkable) else []
+
+
+def make_ready(kind: Kind, choice: Choice) -> None:
+    """Raises ProviderError, with what to do, unless the provider can work here; loads its model."""
+    if found := problems(kind, choice):
+        raise ProviderError(" ".join(found))
+    info_of(kind, choice)
+
+
+def check_alias(kind: Kind, alias: str) -> None:
+    """Raises InputError, with the known aliases, when settings have no such one."""
+    known = sorted(aliases(kind))
+    if alias in known:
+        return
+    close = get_close_matches(alias, known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise InputError(
+        f"There is no {kind} called {alias!r}.{hint} Known: {', '.join(known)}. "
+        f"Add one in settings under {SETTINGS[kind]}."
+    )
+
+
+def _options(kind: Kind, choice: Choice) -> dict[str, Any]:
+    check_alias(kind, choice.alias)
+    return {**aliases(kind)[choice.alias].get("OPTIONS", {}), **choice.options}
+
+
+def _provider(kind: Kind, choice: Choice) -> object:
+    backend = aliases(kind)[choice.alias]["BACKEND"] if choice.alias in aliases(kind) else ""
+    return _made(backend, json.dumps(_options(kind, choice), sort_keys=True))
+
+
+@lru_cache(maxsize=8)
+def _made(backend: str, options: str) -> object:
+    """One instance a process, so that two stages and all chunks share the weights."""
+    return load(backend, **json.loads(options))

@@ -1,0 +1,51 @@
+"""What a run is made of, as it is stored with the run: enough for any worker to go on with it, and no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from classifiers.errors import InputError
+from classifiers.sources import PromptSource
+from moderation.services import Choice
+
+MAX_BATCH = 1000  # results that are saved in one transaction, and committed to in one audit event
+
+
+@dataclass(frozen=True)
+class Configuration:
+    source: PromptSource
+    input_checks: tuple[Choice, ...]
+    generator: Choice | None = None
+    output_checks: tuple[Choice, ...] = ()
+    batch_size: int = 64
+    reuse_verdicts: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= MAX_BATCH:
+            raise InputError(f"The batch size is a number from 1 to {MAX_BATCH}, not {self.batch_size}.")
+        if not self.input_checks:
+            raise InputError("A run needs an input classifier: no prompt may pass unjudged.")
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": asdict(self.source),
+            "input": [choice.as_json() for choice in self.input_checks],
+            "generator": self.generator and self.generator.as_json(),
+            "output": [choice.as_json() for choice in self.output_checks],
+            "batch_size": self.batch_size,
+            "reuse_verdicts": self.reuse_verdicts,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Configuration:
+        generator = value["generator"]
+        return cls(
+            source=PromptSource(**value["source"]),
+            input_checks=tuple(map(Choice.from_json, value["input"])),
+            generator=Choice.from_json(generator) if generator else None,
+            output_checks=tuple(map(Choice.from_json, value["output"])),
+            batch_size=value["batch_size"],
+            reuse_verdicts=value["reuse_verdicts"],
+        )

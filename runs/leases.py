@@ -1,0 +1,103 @@
+"""Who holds a chunk, and until when: claimed by one conditional UPDATE, kept by a heartbeat, free when that stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import psutil
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import F
+from django.utils import timezone
+
+from runs.models import Chunk, Run
+from runs.querysets import ChunkQuerySet
+
+logger = logging.getLogger(__name__)
+
+
+def this_process() -> str:
+    """Names this process so that it is not taken for a later one with the same number."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def is_dead(holder: str) -> bool:
+    """Whether the process is known to have ended; one on another machine never is."""
+    host, pid, started = holder.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+    except psutil.NoSuchProcess:
+        return True
+
+
+def claim(chunk_id: int, *, holder: str) -> Chunk | None:
+    """The chunk, if it was free and its run is at work; a second claim of the same chunk gets None."""
+    # No join: a condition outside the locked row is not looked at again when PostgreSQL waited for another claim.
+    at_work = Run.objects.filter(status=Run.Status.RUNNING)
+    free = Chunk.objects.filter(pk=chunk_id, run__in=at_work).claimable(timezone.now())
+    claimed = free.update(state=Chunk.State.HELD, holder=holder, lease_until=_lease(), attempts=F("attempts") + 1)
+    return Chunk.objects.select_related("run").get(pk=chunk_id) if claimed else None
+
+
+def claim_next(run: Run, *, holder: str) -> Chunk | None:
+    """The first free chunk of a run, None when there is none left."""
+    while True:
+        free = run.chunks.unfinished().claimable(timezone.now()).order_by("index").values_list("pk", flat=True)[:1]
+        if not (ids := list(free)):
+            return None
+        if chunk := claim(ids[0], holder=holder):
+            return chunk
+        if not Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).exists():
+            return None
+
+
+def release(chunk: Chunk) -> None:
+    """Gives a chunk back unfinished, if it is still held by whoever claimed it."""
+    _held(chunk).update(state=Chunk.State.OPEN, holder="", lease_until=None)
+
+
+def release_dead(run: Run) -> None:
+    """Frees the chunks whose holder has ended or has not been heard of for a whole lease."""
+    now = timezone.now()
+    for chunk in run.chunks.filter(state=Chunk.State.HELD).defer("payload"):
+        if is_dead(chunk.holder) or chunk.lease_until is None or chunk.lease_until < now:
+            release(chunk)
+
+
+@contextmanager
+def kept(chunk: Chunk) -> Iterator[None]:
+    """Renews the lease while the block runs, however long one batch takes."""
+    done = threading.Event()
+    heart = threading.Thread(target=_beat, args=(chunk, done), daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        done.set()
+        heart.join()
+
+
+def _beat(chunk: Chunk, done: threading.Event) -> None:
+    while not done.wait(settings.SAFETY_LEASE_SECONDS / 3):
+        try:
+            _held(chunk).update(lease_until=_lease())
+        except DatabaseError:
+            logger.warning("The lease of %s could not be renewed; trying again.", chunk, exc_info=True)
+        finally:
+            connection.close()
+
+
+def _held(chunk: Chunk) -> ChunkQuerySet:
+    return Chunk.objects.filter(pk=chunk.pk, state=Chunk.State.HELD, holder=chunk.holder)
+
+
+def _lease() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.SAFETY_LEASE_SECONDS)

@@ -1,0 +1,102 @@
+"""Runs prompts through the safety pipeline and stores everything that was decided.
+
+Each prompt is judged; those judged SAFE are answered; the answers are judged. A prompt that could not be judged is an
+ERROR, goes no further, and can be retried. The run is stored in the database as it goes: stop it with Ctrl-C, or kill
+it, and go on with --resume.
+
+Example: python manage.py run_pipeline --dataset-id samples/prompts.jsonl --gemma-base-model embedded
+--answer-generator local --preview 5 --output results.json
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from classifiers.errors import InputError
+from moderation.services import Choice, aliases
+from runs.management.pipeline import RunCommand, choice
+
+
+class Command(RunCommand):
+    help = __doc__
+
+    def arguments(self, parser: CommandParser) -> None:
+        classifiers, generators = ", ".join(aliases("classifier")), ", ".join(aliases("generator"))
+        group = parser.add_argument_group("who judges, who answers")
+        group.add_argument(
+            "--input-classifier",
+            default="gemma",
+            metavar="ALIAS",
+            help=f"who judges prompts: {classifiers} (default %(default)s)",
+        )
+        group.add_argument(
+            "--answer-generator",
+            default="openai",
+            metavar="ALIAS",
+            help=f"who answers: {generators}, none (default %(default)s)",
+        )
+        group.add_argument(
+            "--output-classifier",
+            default="gemma",
+            metavar="ALIAS",
+            help=f"who judges answers: {classifiers}, none (default %(default)s)",
+        )
+        group.add_argument(
+            "--gemma-base-model",
+            metavar="MODEL",
+            help="a hub id, a folder, a GGUF file, or embedded: the small Gemma 3 270M that is installed with the "
+            "packages (default google/gemma-2b-it, which needs a hub login)",
+        )
+        group.add_argument("--gemma-adapter-path", metavar="FOLDER", help="a LoRA adapter trained on that model")
+        group.add_argument(
+            "--quantization",
+            choices=["auto", "nf4", "int8", "none"],
+            help="of Gemma: auto is NF4 on CUDA and none on CPU, where it slows the judging of long prompts (default auto)",
+        )
+        group.add_argument(
+            "--local-answer-model",
+            metavar="MODEL",
+            help="of the local generator: a hub id, a folder, a GGUF file, or embedded, SmolLM2-135M-Instruct (default embedded)",
+        )
+        group.add_argument("--openai-answer-model", metavar="MODEL", help="default gpt-4o-mini")
+        group.add_argument("--openai-moderation-model", metavar="MODEL", help="default omni-moderation-latest")
+        group.add_argument("--max-new-tokens", type=int, metavar="N", help="length of an answer of the local generator")
+        super().arguments(parser)
+
+    def checks(self, **options: Any) -> dict[str, Any]:
+        of_classifier = {
+            "gemma": {
+                "base_model": options["gemma_base_model"],
+                "adapter_path": options["gemma_adapter_path"],
+                "quantization": options["quantization"],
+            },
+            "openai": {"model": options["openai_moderation_model"]},
+        }
+        of_generator = {
+            "local": {"model": options["local_answer_model"], "max_new_tokens": options["max_new_tokens"]},
+            "openai": {"model": options["openai_answer_model"]},
+        }
+        generator, output = options["answer_generator"], options["output_classifier"]
+        _refuse_unused("classifier", of_classifier, {options["input_classifier"], output})
+        _refuse_unused("generator", of_generator, {generator})
+
+        def judge(alias: str) -> Choice:
+            return choice(alias, **of_classifier.get(alias, {}))
+
+        return {
+            "input_checks": (judge(options["input_classifier"]),),
+            "generator": None if generator == "none" else choice(generator, **of_generator.get(generator, {})),
+            "output_checks": () if "none" in (generator, output) else (judge(output),),
+        }
+
+
+def _refuse_unused(kind: str, given: dict[str, dict[str, Any]], used: set[str]) -> None:
+    """An option that has no effect would be believed to have one."""
+    for alias, options in given.items():
+        named = [name for name, value in options.items() if value is not None]
+        if named and alias not in used:
+            raise InputError(
+                f"The {named[0].replace('_', ' ')} is for the {kind} {alias}, which this run does not use."
+            )

@@ -1,0 +1,20 @@
+"""Makes the database ready: creates or updates its tables, view and triggers. Safe to run again at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connection
+
+from runs.management.base import SafetyCommand
+
+
+class Command(SafetyCommand):
+    help = __doc__
+
+    def run(self, **options: Any) -> str:
+        connection.ensure_connection()
+        call_command("migrate", verbosity=0, interactive=False)
+        where = connection.settings_dict
+        return f"The database is ready: {connection.vendor}, {where['NAME']}"

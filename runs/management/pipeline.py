@@ -1,0 +1,208 @@
+"""What run_pipeline and run_moderation share: where prompts come from, and how a run is made, shown and resumed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from tqdm import tqdm
+
+from classifiers.errors import InputError
+from classifiers.sources import PromptSource
+from classifiers.types import Outcome
+from moderation.services import Choice
+from runs import services, tasks
+from runs.configuration import Configuration
+from runs.exports import check_writable, export_run
+from runs.management.base import SafetyCommand
+from runs.models import Result, Run
+
+logger = logging.getLogger(__name__)
+
+
+class RunCommand(SafetyCommand):
+    """Makes a run, or takes one up again, and works on it here or hands it to the workers."""
+
+    def checks(self, **options: Any) -> dict[str, Any]:
+        """The input checks, generator and output checks that the options ask for."""
+        raise NotImplementedError
+
+    def arguments(self, parser: CommandParser) -> None:
+        add_source_arguments(parser)
+        add_run_arguments(parser)
+
+    def run(self, **options: Any) -> str | None:
+        output = options["output"]
+        if output:
+            check_writable(output)
+        run = self._taken_up(**options) if options["resume"] else self._made(**options)
+        if options["queue"]:
+            return self._handed_over(run, output)
+        self._work(run, preview=options["preview"])
+        if output:
+            export_run(run, form="json", path=output)
+        return summary(run, output)
+
+    def _made(self, **options: Any) -> Run:
+        if options["retry_errors"]:
+            raise InputError("--retry-errors goes with --resume RUN.")
+        configuration = Configuration(
+            source=source_of(**options),
+            batch_size=options["batch_size"],
+            reuse_verdicts=options["reuse_verdicts"],
+            **self.checks(**options),
+        )
+        return services.create_run(configuration, actor=self.actor, name=options["name"], queued=options["queue"])
+
+    def _taken_up(self, **options: Any) -> Run:
+        run = services.find_run(options["resume"])
+        if options["retry_errors"]:
+            services.retry_errors(run, actor=self.actor)
+        else:
+            services.resume_run(run, actor=self.actor)
+        return run
+
+    def _handed_over(self, run: Run, output: Path | None) -> str:
+        if output:
+            raise InputError(
+                "--output needs the results, which --queue doesn't wait for. Use export_run when it is done."
+            )
+        count = tasks.enqueue_run(run)
+        return (
+            f"Run {run.pk} ({run.total} prompts) waits for workers in {count} tasks. Start some with: manage.py run_workers\n"
+            f"Follow it with: manage.py show_run {run.pk}"
+        )
+
+    def _work(self, run: Run, *, preview: int) -> None:
+        try:
+            shown = 0
+            for outcomes in with_progress(run, services.execute_run(run, actor=self.actor), self.stderr.isatty()):
+                for outcome in outcomes[: preview - shown]:
+                    tqdm.write(preview_of(outcome), file=sys.stdout)
+                shown = min(preview, shown + len(outcomes))
+        except KeyboardInterrupt as error:
+            services.cancel_run(run, actor=self.actor, reason="Stopped with Ctrl-C.")
+            raise CommandError(
+                f"Stopped. What was done is saved; go on with: {self.again(run)}", returncode=130
+            ) from error
+        run.refresh_from_db()
+
+    def again(self, run: Run) -> str:
+        return f"python manage.py {type(self).__module__.rpartition('.')[2]} --resume {run.pk}"
+
+
+def add_source_arguments(parser: CommandParser) -> None:
+    group = parser.add_argument_group("prompts")
+    group.add_argument(
+        "--dataset-id",
+        default="allenai/real-toxicity-prompts",
+        metavar="ID_OR_FILE",
+        help="a data set of the Hugging Face hub, or a local JSONL, CSV, Parquet or text file (default %(default)s)",
+    )
+    group.add_argument("--split", default="train", help="which part of a data set (default %(default)s)")
+    group.add_argument(
+        "--text-column",
+        metavar="NAME",
+        help="the column that holds the prompt, dotted when nested (prompt.text); found by itself for the usual names",
+    )
+    group.add_argument(
+        "--limit", type=int, default=100, metavar="N", help="how many prompts; 0 is all (default %(default)s)"
+    )
+    group.add_argument("--shuffle", action="store_true", help="take them in random order")
+    group.add_argument("--seed", type=int, default=None, metavar="N", help="makes --shuffle repeatable")
+    group.add_argument(
+        "--skip-bad-rows",
+        action="store_true",
+        help="leave out rows that cannot be read, and say which, instead of stopping",
+    )
+
+
+def add_run_arguments(parser: CommandParser) -> None:
+    group = parser.add_argument_group("the run")
+    group.add_argument("--name", default="", help="what to call it (default: the data set and the time)")
+    group.add_argument(
+        "--batch-size",
+        type=int,
+        default=64,
+        metavar="N",
+        help="prompts judged together, saved together, and lost together when the process is killed (default %(default)s)",
+    )
+    group.add_argument(
+        "--reuse-verdicts",
+        action="store_true",
+        help="take over what the same version of a classifier said of the same text in an earlier run; errors never",
+    )
+    group.add_argument("--queue", action="store_true", help="hand the run to the workers (run_workers) and return")
+    group.add_argument(
+        "--resume", metavar="RUN", help="go on with a run that was stopped, killed or failed: its number or name"
+    )
+    group.add_argument("--retry-errors", action="store_true", help="with --resume: judge again what ended in an ERROR")
+    group.add_argument("--output", type=Path, metavar="FILE", help="write the results as JSON when the run is done")
+    group.add_argument("--preview", type=int, default=0, metavar="N", help="print the first N results as they come")
+
+
+def source_of(**options: Any) -> PromptSource:
+    if options["seed"] is not None and not options["shuffle"]:
+        raise InputError("--seed only has an effect with --shuffle. Add it, or leave the seed out.")
+    names = ("dataset_id", "split", "text_column", "limit", "shuffle", "seed", "skip_bad_rows")
+    return PromptSource(**{name: options[name] for name in names})
+
+
+def choice(alias: str, **options: Any) -> Choice:
+    """The alias with the options that were given; paths are made absolute, since a worker stands elsewhere."""
+    return Choice(alias, {name: _elsewhere(value) for name, value in options.items() if value is not None})
+
+
+def _elsewhere(value: Any) -> Any:
+    path = Path(value).expanduser() if isinstance(value, str) and value != "embedded" else None
+    return str(path.resolve()) if path and path.exists() else value
+
+
+def with_progress(run: Run, work: Iterator[list[Outcome]], terminal: bool) -> Iterator[list[Outcome]]:
+    """Passes the work through, with a bar that shows rate and time left where there is a terminal, else log lines."""
+    done = Result.objects.filter(run=run).count()
+    with tqdm(
+        total=run.total, initial=min(done, run.total), unit="prompt", disable=not terminal, file=sys.stderr
+    ) as bar:
+        for outcomes in work:
+            bar.update(len(outcomes))
+            yield outcomes
+
+
+def preview_of(outcome: Outcome) -> str:
+    lines = [f"[{outcome.prompt.position}] {_line(outcome.prompt.text)}", f"    input   {_said(outcome.input)}"]
+    if outcome.answer is not None:
+        lines.append(f"    answer  {_line(outcome.answer)}")
+    if outcome.output is not None:
+        lines.append(f"    output  {_said(outcome.output)}")
+    return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    printable = "".join(c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return textwrap.shorten(printable, 100, placeholder=" …")
+
+
+def _said(stage: Any) -> str:
+    score = "" if stage.score is None else f" {stage.score:.2f}"
+    why = "; ".join(j.classification.reason for j in stage.judgements if j.classification.reason)
+    return f"{stage.label}{score}{' ' + ', '.join(stage.flagged) if stage.flagged else ''}{' - ' + why if why else ''}"
+
+
+def summary(run: Run, output: Path | None = None) -> str:
+    """What came of a run, and what to do next."""
+    lines = [f"Run {run.pk} ({run.name}) is {run.status}: {run.total} prompts."]
+    for stage, labels in run.counts.items():
+        told = ", ".join(f"{n} {label}" for label, n in sorted(labels.items())) or "nothing judged"
+        lines.append(f"  {stage:7} {told}")
+    if any("ERROR" in labels for labels in run.counts.values()):
+        lines.append(f"Judge the errors again: python manage.py run_pipeline --resume {run.pk} --retry-errors")
+    if output:
+        lines.append(f"Results: {output}")
+    lines.append(f"Look at it: python manage.py show_run {run.pk}, or in the browser: make serve")
+    return "\n".join(lines)

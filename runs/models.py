@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+from classifiers import types
+from classifiers.types import Prompt
+from moderation.models import ClassifierVersion
+from runs.querysets import ChunkQuerySet, ResultQuerySet, RunQuerySet, VerdictQuerySet
+
+LABELS = [(label.value, label.value.capitalize()) for label in types.Label]
+STAGES = [(stage.value, stage.value.capitalize()) for stage in types.Stage]
+
+
+class Run(models.Model):
+    """One configuration over one set of prompts."""
+
+    class Status(models.TextChoices):
+        QUEUED = "QUEUED"
+        RUNNING = "RUNNING"
+        DONE = "DONE"
+        FAILED = "FAILED"
+        CANCELLED = "CANCELLED"
+
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    # The data set, the checks and the generator with the options of this run, the batch size: all it takes to go on.
+    configuration = models.JSONField(default=dict)
+    # Packages, classifier versions and the generator's model, as they were when the run started.
+    versions = models.JSONField(default=dict)
+    # Labels by stage, filled in when the run ends.
+    counts = models.JSONField(default=dict)
+    total = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    # Digest of all prompts in order: two runs with the same one had the same prompts.
+    prompts_digest = models.CharField(max_length=32, blank=True)
+    # For workers, or for the process that made it.
+    queued = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["QUEUED", "RUNNING", "DONE", "FAILED", "CANCELLED"]),
+                name="run_status_known",
+                violation_error_message="A run is QUEUED, RUNNING, DONE, FAILED or CANCELLED.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Run {self.pk}: {self.name}"
+
+
+class Chunk(models.Model):
+    """Some prompts of a run, positions ``lo`` up to but not including ``hi``: the unit of work and of saving."""
+
+    class State(models.TextChoices):
+        OPEN = "OPEN"
+        HELD = "HELD"
+        DONE = "DONE"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="chunks")
+    index = models.PositiveIntegerField()
+    lo = models.PositiveIntegerField()
+    hi = models.PositiveIntegerField()
+    state = models.CharField(max_length=4, choices=State, default=State.OPEN)
+    # The prompts themselves, until the chunk is done: a worker on another machine needs no file.
+    payload = models.TextField(blank=True)
+    # Its results exist already and are judged again, because of errors.
+    retry = models.BooleanField(default=False)
+    holder = models.CharField(max_length=200, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    enqueued_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    objects = ChunkQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "index"],
+                name="chunk_index_once",
+                violation_error_message="This run has a chunk with this index already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="HELD", lease_until__isnull=False) | Q(state__in=["OPEN", "DONE"], lease_until=None),
+                name="chunk_held_has_lease",
+                violation_error_message="A chunk has a lease exactly while it is held.",
+            ),
+            models.CheckConstraint(
+                condition=Q(hi__gt=F("lo")),
+                name="chunk_not_empty",
+                violation_error_message="A chunk holds at least one prompt.",
+            ),
+        ]
+        indexes = [
+            # What is left to do, found in a run of any length.
+            models.Index(fields=["run", "index"], condition=~Q(state="DONE"), name="chunk_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Chunk {self.index} of run {self.run_id}"
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        return [Prompt(text, position, metadata) for position, text, metadata in json.loads(self.payload)]
+
+
+def pack(prompts: list[Prompt]) -> str:
+    """Prompts as a chunk keeps them."""
+    return json.dumps([[p.position, p.text, p.metadata] for p in prompts])
+
+
+class Result(models.Model):
+    """One prompt of a run, its answer, and what was decided about both. Lists read only the short columns."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="results")
+    position = models.PositiveIntegerField()
+    prompt = models.TextField()
+    answer = models.TextField(null=True)
+    metadata = models.JSONField(default=dict)
+    input_label = models.CharField(max_length=5, choices=LABELS)
+    input_score = models.FloatField(null=True)
+    input_categories = models.JSONField(default=list)
+    output_label = models.CharField(max_length=5, choices=LABELS, null=True)
+    output_score = models.FloatField(null=True)
+    output_categories = models.JSONField(default=list)
+    # Makes the commitment in the audit trail say nothing about the text to those who cannot see the text.
+    salt = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+
+    objects = ResultQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "position"],
+                name="result_position_once",
+                violation_error_message="This prompt of the run has a result already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(input_label__in=types.Label) & (Q(output_label=None) | Q(output_label__in=types.Label)),
+                name="result_labels_known",
+                violation_error_message="A label is SAFE, TOXIC or ERROR.",
+            ),
+            models.CheckConstraint(
+                condition=Q(input_label="SAFE") | Q(answer=None, output_label=None),
+                name="result_only_safe_answered",
+                violation_error_message="Only a prompt that was judged SAFE is answered.",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["run", "position"],
+                condition=Q(input_label="TOXIC") | Q(output_label="TOXIC"),
+                name="result_flagged",
+            ),
+            models.Index(
+                fields=["run", "position"],
+                condition=Q(input_label="ERROR") | Q(output_label="ERROR"),
+                name="result_errors",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Result {self.position} of run {self.run_id}"
+
+
+class Verdict(models.Model):
+    """A Classification as stored, for a result, a stage and a check. Its raw payload stands apart."""
+
+    result = models.ForeignKey(Result, on_delete=models.CASCADE, related_name="verdicts")
+    stage = models.CharField(max_length=6, choices=STAGES)
+    check_name = models.CharField(max_length=100)
+    label = models.CharField(max_length=5, choices=LABELS)
+    score = models.FloatField(null=True)
+    categories = models.JSONField(default=dict)
+    flagged = models.JSONField(default=list)
+    thresholds = models.JSONField(default=dict)
+    spans = models.JSONField(default=list)
+    reason = models.TextField(blank=True)
+    # Null when no classifier judged: the answer could not be made.
+    version = models.ForeignKey(ClassifierVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    # Equal for equal texts judged by the same classifier version (classifiers.types.judgement_key).
+    key = models.CharField(max_length=32, blank=True)
+    recalled = models.BooleanField(default=False)
+    latency = models.FloatField(null=True, help_text="Seconds.")
+
+    objects = VerdictQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["result", "stage", "check_name"],
+                name="verdict_once",
+                violation_error_message="This check has judged this stage of the result already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(score=None) | Q(score__gte=0, score__lte=1),
+                name="verdict_score_range",
+                violation_error_message="A score lies between 0 and 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(label__in=types.Label),
+                name="verdict_label_known",
+                violation_error_message="A label is SAFE, TOXIC or ERROR.",
+            ),
+        ]
+        indexes = [
+            # For texts that come again; only what they may take over.
+            models.Index(
+                fields=["key"], condition=Q(recalled=False, label__in=["SAFE", "TOXIC"]), name="verdict_recallable"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.check_name} on {self.stage.lower()}: {self.label}"
+
+
+class Payload(models.Model):
+    """What the provider sent for a verdict, as JSON text; read only where it is shown."""
+
+    verdict = models.OneToOneField(Verdict, on_delete=models.CASCADE, primary_key=True)
+    # Text, not JSON: a provider may send "\u0000", which PostgreSQL's JSON refuses.
+    body = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Payload of verdict {self.pk}"
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.body)
+
+
+class RunLog(models.Model):
+    """A log line of a run."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="logs")
+    time = models.DateTimeField()
+    level = models.CharField(max_length=10)
+    message = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.message}"
+
+
+class ModerationResult(models.Model):
+    """A row of the database view that analysts read: machine labels, what people said of them, one row a result."""
+
+    pk = models.CompositePrimaryKey("run_id", "position")
+    run_id = models.BigIntegerField()
+    run_name = models.CharField(max_length=200)
+    position = models.PositiveIntegerField()
+    prompt = models.TextField()
+    answer = models.TextField(null=True)
+    input_label = models.CharField(max_length=5)
+    input_score = models.FloatField(null=True)
+    input_categories = models.JSONField()
+    output_label = models.CharField(max_length=5, null=True)
+    output_score = models.FloatField(null=True)
+    output_categories = models.JSONField()
+    human_input_label = models.CharField(max_length=6, null=True)
+    human_output_label = models.CharField(max_length=6, null=True)
+    human_provenance = models.CharField(max_length=20, null=True)
+    human_notes = models.TextField(null=True)
+    reviewers = models.TextField(null=True)
+    reviewed_at = models.DateTimeField(null=True)
+    effective_input_label = models.CharField(max_length=6)
+    effective_output_label = models.CharField(max_length=6, null=True)
+    policy_version = models.IntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "moderation_results"
+
+    def __str__(self) -> str:
+        return f"Result {self.position} of run {self.run_id}"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Q, QuerySet
+
+if TYPE_CHECKING:
+    from runs.models import Chunk, Result, Run, Verdict  # noqa: F401  named in the base classes
+
+
+class RunQuerySet(QuerySet["Run"]):
+    def active(self) -> RunQuerySet:
+        return self.filter(status__in=("QUEUED", "RUNNING"))
+
+
+class ChunkQuerySet(QuerySet["Chunk"]):
+    def unfinished(self) -> ChunkQuerySet:
+        return self.exclude(state="DONE")
+
+    def claimable(self, now: datetime) -> ChunkQuerySet:
+        """Open ones, and held ones whose holder has not been heard of for a whole lease."""
+        return self.filter(Q(state="OPEN") | Q(state="HELD", lease_until__lt=now))
+
+
+class ResultQuerySet(QuerySet["Result"]):
+    def errors(self) -> ResultQuerySet:
+        return self.filter(Q(input_label="ERROR") | Q(output_label="ERROR"))
+
+    def flagged(self) -> ResultQuerySet:
+        return self.filter(Q(input_label="TOXIC") | Q(output_label="TOXIC"))
+
+    def narrow(self) -> ResultQuerySet:
+        """Without the long texts, for lists."""
+        return self.defer("prompt", "answer", "metadata")
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many of each label by stage; a stage that did not run counts nowhere."""
+        counts: dict[str, dict[str, int]] = {"input": {}, "output": {}}
+        rows = self.order_by().values_list("input_label", "output_label").annotate(n=Count("id"))
+        for input_label, output_label, n in rows:
+            for stage, label in (("input", input_label), ("output", output_label)):
+                if label:
+                    counts[stage][label] = counts[stage].get(label, 0) + n
+        return counts
+
+
+class VerdictQuerySet(QuerySet["Verdict"]):
+    def recallable(self, keys: Sequence[str]) -> VerdictQuerySet:
+        """What identical texts may take over: never errors, and of a thousand duplicates only the first."""
+        return self.filter(key__in=keys, recalled=False, label__in=("SAFE", "TOXIC"))

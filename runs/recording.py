@@ -1,0 +1,133 @@
+"""Turns outcomes into rows: a chunk's results, verdicts, payloads and audit entry, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit.services import commitment, new_salt, record
+from classifiers.types import Classification, Judgement, Label, Outcome, Stage, StageOutcome
+from moderation.models import ClassifierVersion
+from runs.models import Chunk, Payload, Result, Run, Verdict
+
+Versions = Mapping[str, ClassifierVersion]
+COMMITTED = ("position", "prompt", "answer", "input_label", "input_score", "output_label", "output_score")
+
+
+def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions, actor: str) -> bool:
+    """Saves what came of a chunk, if it is still held by whoever claimed it; False, and nothing saved, if it is not."""
+    with transaction.atomic():
+        held = Chunk.objects.filter(pk=chunk.pk, state=Chunk.State.HELD, holder=chunk.holder)
+        if not held.update(state=Chunk.State.DONE, payload="", holder="", lease_until=None):
+            return False
+        results = _save_results(chunk, outcomes)
+        _save_verdicts(results, outcomes, versions)
+        record("run.chunk_saved", actor=actor, target=chunk.run, data=_entry(chunk, results))
+    return True
+
+
+def result_commitment(result: Result) -> str:
+    """32 hex digits that commit to a result: its text, its labels and its scores."""
+    return commitment({name: getattr(result, name) for name in COMMITTED}, salt=result.salt)[:32]
+
+
+def _entry(chunk: Chunk, results: Sequence[Result]) -> dict[str, Any]:
+    return {
+        "chunk": chunk.index,
+        "results": {str(result.position): result_commitment(result) for result in results},
+    }
+
+
+def _save_results(chunk: Chunk, outcomes: Sequence[Outcome]) -> list[Result]:
+    results = [_result(chunk.run, outcome) for outcome in outcomes]
+    if not chunk.retry:
+        return Result.objects.bulk_create(results)
+    replaced = Result.objects.filter(run=chunk.run, position__in=[o.prompt.position for o in outcomes])
+    Verdict.objects.filter(result__in=replaced).delete()
+    ids = dict(replaced.values_list("position", "pk"))
+    for result in results:
+        result.pk = ids[result.position]
+    Result.objects.bulk_update(results, [f.name for f in Result._meta.concrete_fields if not f.primary_key])
+    return results
+
+
+def _result(run: Run, outcome: Outcome) -> Result:
+    output = outcome.output
+    return Result(
+        run=run,
+        position=outcome.prompt.position,
+        prompt=outcome.prompt.text,
+        answer=outcome.answer,
+        metadata=outcome.prompt.metadata,
+        input_label=outcome.input.label,
+        input_score=outcome.input.score,
+        input_categories=outcome.input.flagged,
+        output_label=output.label if output else None,
+        output_score=output.score if output else None,
+        output_categories=output.flagged if output else [],
+        salt=new_salt(),
+        created_at=timezone.now(),
+    )
+
+
+def _save_verdicts(results: Sequence[Result], outcomes: Sequence[Outcome], versions: Versions) -> None:
+    pairs = [
+        (_verdict(result, stage, judgement, versions), judgement)
+        for result, outcome in zip(results, outcomes, strict=True)
+        for stage, judgement in _judgements(outcome)
+    ]
+    Verdict.objects.bulk_create([verdict for verdict, _ in pairs])
+    Payload.objects.bulk_create(
+        Payload(verdict=verdict, body=json.dumps(judgement.classification.raw, default=str))
+        for verdict, judgement in pairs
+        if judgement.classification.raw is not None
+    )
+
+
+def _judgements(outcome: Outcome) -> Iterator[tuple[Stage, Judgement]]:
+    stages: list[tuple[Stage, StageOutcome | None]] = [(Stage.INPUT, outcome.input), (Stage.OUTPUT, outcome.output)]
+    for stage, judged in stages:
+        for judgement in judged.judgements if judged else ():
+            yield stage, judgement
+
+
+def _verdict(result: Result, stage: Stage, judgement: Judgement, versions: Versions) -> Verdict:
+    c = judgement.classification
+    return Verdict(
+        result=result,
+        stage=stage,
+        check_name=judgement.check,
+        label=c.label,
+        score=c.score,
+        categories=dict(c.categories),
+        flagged=list(c.flagged),
+        thresholds=dict(c.thresholds),
+        spans=[asdict(span) for span in c.spans],
+        reason=printable(c.reason),
+        version=versions.get(judgement.check) if judgement.key else None,
+        key=judgement.key,
+        recalled=judgement.recalled,
+        latency=c.latency,
+    )
+
+
+def printable(text: str) -> str:
+    """A provider's message with what no database takes made visible."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def classification_of(verdict: Verdict) -> Classification:
+    """A stored verdict as the classifier gave it, for an identical text; its payload stays with the first."""
+    return Classification(
+        Label(verdict.label),
+        score=verdict.score,
+        categories=verdict.categories,
+        flagged=tuple(verdict.flagged),
+        thresholds=verdict.thresholds,
+        reason=verdict.reason,
+    )

@@ -1,0 +1,352 @@
+"""What can be done with runs. Every door (command, page, API, task) calls these and nothing else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from audit.services import record
+from classifiers.errors import ConflictError, InputError, NotFoundError, SafetyError
+from classifiers.pipeline import Check, Generation, Pipeline
+from classifiers.prompts import read_prompts
+from classifiers.protocols import Recall
+from classifiers.types import Classification, Outcome, Prompt, digest
+from moderation import services as moderation
+from moderation.services import Choice, Kind
+from runs import leases
+from runs.configuration import Configuration
+from runs.logs import stored_logs
+from runs.models import Chunk, Result, Run, Verdict, pack
+from runs.recording import Versions, classification_of, save_chunk
+
+logger = logging.getLogger(__name__)
+
+Status = Run.Status
+PACKAGES = ("django", "torch", "transformers", "peft", "bitsandbytes", "openai", "datasets")
+ACTIVE = {Status.QUEUED, Status.RUNNING}
+
+
+def find_run(reference: str) -> Run:
+    """A run by its number, or the newest with this name."""
+    runs = Run.objects.filter(pk=int(reference)) if reference.isdecimal() else Run.objects.filter(name=reference)
+    if run := runs.order_by("-pk").first():
+        return run
+    raise NotFoundError(f"There is no run {reference}. List the runs with: python manage.py list_runs")
+
+
+# Making one
+
+
+def create_run(configuration: Configuration, *, actor: str, name: str = "", queued: bool = False) -> Run:
+    """Reads all prompts once and stores them with the run. A source with a fault leaves nothing behind.
+
+    Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
+    work here: they are made ready first, so that a missing key or model is told before anything is stored.
+    """
+    for kind, choice in _choices(configuration):
+        moderation.check_alias(kind, choice.alias)
+        if not queued:
+            moderation.make_ready(kind, choice)
+    skipped: list[str] = []
+    run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued)
+    # To a temporary file first: a slow source must not keep a transaction open, nor all prompts be kept in memory.
+    with TemporaryFile("w+") as spool:
+        run.total, run.prompts_digest = _spool(configuration, spool, skipped)
+        run.skipped = len(skipped)
+        run.name = name or f"{configuration.source.dataset_id} {timezone.now():%Y-%m-%d %H:%M:%S}"
+        with transaction.atomic():
+            run.save(force_insert=True)
+            _store_chunks(run, spool)
+            record("run.created", actor=actor, target=run, data={"total": run.total, "prompts": run.prompts_digest})
+    _log_skipped(run, skipped)
+    return run
+
+
+def _choices(configuration: Configuration) -> Iterator[tuple[Kind, Choice]]:
+    for choice in (*configuration.input_checks, *configuration.output_checks):
+        yield "classifier", choice
+    if configuration.generator:
+        yield "generator", configuration.generator
+
+
+def _spool(configuration: Configuration, spool: IO[str], skipped: list[str]) -> tuple[int, str]:
+    """Writes a line for each chunk; gives the number of prompts and the digest of all of them."""
+    prompts = read_prompts(configuration.source, on_skip=skipped.append)
+    total, running = 0, ""
+    while batch := list(islice(prompts, configuration.batch_size)):
+        spool.write(json.dumps([batch[0].position, batch[-1].position + 1, pack(batch)]) + "\n")
+        total += len(batch)
+        running = digest(running, *(prompt.text for prompt in batch))
+    return total, running
+
+
+def _store_chunks(run: Run, spool: IO[str]) -> None:
+    spool.seek(0)
+    lines = enumerate(map(json.loads, spool))
+    while some := list(islice(lines, 100)):
+        Chunk.objects.bulk_create(Chunk(run=run, index=i, lo=lo, hi=hi, payload=text) for i, (lo, hi, text) in some)
+
+
+def _log_skipped(run: Run, skipped: Sequence[str]) -> None:
+    with stored_logs(run):
+        for reason in skipped[:20]:
+            logger.warning("Skipped: %s", reason)
+        if len(skipped) > 20:
+            logger.warning("Skipped %d more rows.", len(skipped) - 20)
+
+
+# Doing the work
+
+
+def execute_run(run: Run, *, actor: str) -> Iterator[list[Outcome]]:
+    """Works on a run in this process, yielding what has been saved, chunk by chunk, until nothing is left.
+
+    Whoever stops pulling leaves a run that can be resumed, and should cancel it. A provider that cannot work, or any
+    other error, fails the run and is raised; what was saved stays.
+    """
+    _start(run, actor=actor)
+    with stored_logs(run):
+        while chunk := leases.claim_next(run, holder=leases.this_process()):
+            yield _work_on(chunk, actor=actor)
+        finish_run(run, actor=actor)
+
+
+def execute_chunk(chunk_id: int, *, actor: str) -> bool:
+    """Works on one chunk, for a worker. False when there is nothing to do: taken by another, done, or cancelled."""
+    run = Run.objects.filter(chunks=chunk_id).first()
+    if run is None:
+        return False
+    _start(run, actor=actor)
+    chunk = leases.claim(chunk_id, holder=leases.this_process())
+    if chunk is None:
+        return False
+    with stored_logs(run):
+        _work_on(chunk, actor=actor)
+        finish_run(run, actor=actor)
+    return True
+
+
+def _start(run: Run, *, actor: str) -> None:
+    """Several workers may come at once; the first starts a run that is queued."""
+    with suppress(ConflictError):
+        _move(run, Status.RUNNING, {Status.QUEUED}, actor=actor, started_at=timezone.now())
+
+
+def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
+    """Judges and answers what is in a held chunk and saves it; gives the chunk back if that fails."""
+    try:
+        with leases.kept(chunk):
+            pipeline, versions = _pipeline(chunk.run)
+            outcomes = list(pipeline.run(chunk.prompts))
+        if not save_chunk(chunk, outcomes, versions=versions, actor=actor):
+            logger.warning("%s was taken over by another process; what was done here is dropped.", chunk)
+            return []
+    except BaseException as error:
+        leases.release(chunk)
+        # A worker's accident (a lost connection, a full disk) may pass when the chunk is tried again.
+        if isinstance(error, SafetyError) or (isinstance(error, Exception) and not _may_try_again(chunk)):
+            fail_run(chunk.run, actor=actor, reason=f"{error}")
+        raise
+    logger.info("Prompts %d to %d are done.", chunk.lo, chunk.hi - 1)
+    return outcomes
+
+
+def _may_try_again(chunk: Chunk) -> bool:
+    return chunk.run.queued and chunk.attempts < settings.SAFETY_CHUNK_ATTEMPTS
+
+
+def _pipeline(run: Run) -> tuple[Pipeline, Versions]:
+    configuration = Configuration.from_json(run.configuration)
+    choices = {choice.alias: choice for kind, choice in _choices(configuration) if kind == "classifier"}
+    versions = {alias: moderation.version_of(choice) for alias, choice in choices.items()}
+    generation = None
+    if configuration.generator:
+        generation = Generation(configuration.generator.alias, moderation.generator(configuration.generator))
+    if not run.versions:
+        _store_versions(run, configuration)
+    return Pipeline(
+        [_check(choice) for choice in configuration.input_checks],
+        generation,
+        [_check(choice) for choice in configuration.output_checks],
+        batch_size=configuration.batch_size,
+        recall=_recall(None if configuration.reuse_verdicts else run),
+    ), versions
+
+
+def _check(choice: Choice) -> Check:
+    return Check(choice.alias, moderation.classifier(choice), moderation.info_of("classifier", choice))
+
+
+def _recall(run: Run | None) -> Recall:
+    """Looks up what was said of identical texts, in one run or in all."""
+    verdicts = Verdict.objects.filter(result__run=run) if run else Verdict.objects.all()
+
+    def recall(keys: Sequence[str]) -> Mapping[str, Classification]:
+        return {verdict.key: classification_of(verdict) for verdict in verdicts.recallable(keys)}
+
+    return recall
+
+
+def _store_versions(run: Run, configuration: Configuration) -> None:
+    run.versions = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+    for kind, choice in _choices(configuration):
+        info = moderation.info_of(kind, choice)
+        run.versions[f"{kind} {choice.alias}"] = {**asdict(info), "fingerprint": info.fingerprint}
+    run.save(update_fields=["versions"])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+# Its states
+
+
+def _move(run: Run, to: Status, of: set[Status], *, actor: str, data: Any = None, **fields: Any) -> None:
+    """Brings a run into a state, if it is in one of those it may come from; ConflictError if not."""
+    with transaction.atomic():
+        moved = Run.objects.filter(pk=run.pk, status__in=of).update(status=to, **fields)
+        if not moved:
+            run.refresh_from_db(fields=["status"])
+            raise ConflictError(f"Run {run.pk} is {run.status}, so it cannot become {to}.")
+        record(f"run.{to.lower()}", actor=actor, target=run, data=data)
+    run.refresh_from_db()
+
+
+def finish_run(run: Run, *, actor: str) -> bool:
+    """Ends a run whose chunks are all done; only the first who comes does."""
+    if run.chunks.unfinished().exists():
+        return False
+    counts = Result.objects.filter(run=run).counts()
+    try:
+        _move(
+            run,
+            Status.DONE,
+            {Status.RUNNING},
+            actor=actor,
+            data=counts,
+            counts=counts,
+            finished_at=timezone.now(),
+            error="",
+        )
+    except ConflictError:
+        return False
+    return True
+
+
+def fail_run(run: Run, *, actor: str, reason: str) -> bool:
+    """False when the run has ended already."""
+    try:
+        _move(run, Status.FAILED, ACTIVE, actor=actor, error=reason, finished_at=timezone.now())
+    except ConflictError:
+        return False
+    logger.error("Run %d failed: %s", run.pk, reason)
+    return True
+
+
+def cancel_run(run: Run, *, actor: str, reason: str = "") -> Run:
+    """No further chunk is begun; those at work are still saved. The run can be resumed."""
+    _move(run, Status.CANCELLED, ACTIVE, actor=actor, error=reason, finished_at=timezone.now())
+    return run
+
+
+def resume_run(run: Run, *, actor: str) -> Run:
+    """Makes a run that failed, was cancelled or was killed ready to be worked on again; what is saved stays."""
+    if run.status == Status.DONE:
+        raise ConflictError(
+            f"Run {run.pk} is done: nothing is left to resume. Its errors can be judged again with --retry-errors."
+        )
+    leases.release_dead(run)
+    if busy := run.chunks.filter(state=Chunk.State.HELD).values_list("holder", flat=True).first():
+        raise ConflictError(
+            f"Run {run.pk} is being worked on by {busy}. Wait for it, or stop it with: manage.py cancel_run {run.pk}. "
+            f"A process that was killed on another machine is noticed after {settings.SAFETY_LEASE_SECONDS} s."
+        )
+    run.chunks.unfinished().update(attempts=0, enqueued_at=None)
+    unended = ACTIVE | {Status.FAILED, Status.CANCELLED}
+    _move(run, Status.RUNNING, unended, actor=actor, data={"resumed": True}, error="", finished_at=None)
+    return run
+
+
+def retry_errors(run: Run, *, actor: str) -> int:
+    """Makes the results that hold an ERROR ready to be judged again; gives their number."""
+    if run.status != Status.DONE:
+        raise ConflictError(
+            f"Run {run.pk} is not done. Finish it first, with --resume {run.pk}, then retry its errors."
+        )
+    rows = Result.objects.filter(run=run).errors().order_by("position").values_list("prompt", "position", "metadata")
+    prompts = [Prompt(*row) for row in rows]
+    if not prompts:
+        raise InputError(f"Run {run.pk} has no errors to retry.")
+    size = Configuration.from_json(run.configuration).batch_size
+    with transaction.atomic():
+        _move(
+            run, Status.RUNNING, {Status.DONE}, actor=actor, data={"retried": len(prompts)}, error="", finished_at=None
+        )
+        first = (run.chunks.aggregate(last=Max("index"))["last"] or 0) + 1
+        Chunk.objects.bulk_create(
+            _retry_chunk(run, first + i, prompts[start : start + size])
+            for i, start in enumerate(range(0, len(prompts), size))
+        )
+    return len(prompts)
+
+
+def _retry_chunk(run: Run, index: int, prompts: list[Prompt]) -> Chunk:
+    lo, hi = prompts[0].position, prompts[-1].position + 1
+    return Chunk(run=run, index=index, lo=lo, hi=hi, payload=pack(prompts), retry=True)
+
+
+# Those that nobody works on any more
+
+
+def lost_chunks(run: Run, *, waiting: timedelta) -> list[int]:
+    """Chunks of a queued run that no worker holds and that were enqueued longer ago than ``waiting``, or never.
+
+    Fails the run when one of them was tried too often: whatever ends its worker would end the next one too.
+    """
+    leases.release_dead(run)
+    chunks = run.chunks.filter(state=Chunk.State.OPEN)
+    if worn := chunks.filter(attempts__gte=settings.SAFETY_CHUNK_ATTEMPTS).defer("payload").first():
+        reason = (
+            f"Prompts {worn.lo} to {worn.hi - 1} were tried {worn.attempts} times without an end: their worker died or "
+            f"ran out of time. Look into the workers' log, then resume the run."
+        )
+        fail_run(run, actor="system", reason=reason)
+        return []
+    late = timezone.now() - waiting
+    return [chunk.pk for chunk in chunks.defer("payload") if chunk.enqueued_at is None or chunk.enqueued_at < late]
+
+
+def fail_stalled_runs(*, idle: timedelta, actor: str) -> list[Run]:
+    """Fails the running runs that nobody holds a chunk of and that saved nothing for ``idle``; they can be resumed."""
+    stalled = []
+    for run in Run.objects.filter(status=Status.RUNNING):
+        leases.release_dead(run)
+        if run.chunks.filter(state=Chunk.State.HELD).exists() or _last_sign(run) > timezone.now() - idle:
+            continue
+        minutes = int(idle.total_seconds() / 60)
+        if fail_run(run, actor=actor, reason=f"Stalled: nobody worked on it for {minutes} minutes. It can be resumed."):
+            stalled.append(run)
+    return stalled
+
+
+def _last_sign(run: Run) -> Any:
+    saved = Result.objects.filter(run=run).order_by("-pk").values_list("created_at", flat=True).first()
+    return max(time for time in (saved, run.started_at, run.created_at) if time)

@@ -1,0 +1,181 @@
+"""Settings. Everything that differs between machines comes from the environment; docs/operations.md lists it."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from safetysite import database
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+CACHE_DIR = Path(os.environ.get("AI_SAFETY_MONITOR_CACHE", Path.home() / ".cache" / "ai-safety-monitor"))
+
+
+def env(name: str, default: str = "") -> str:
+    return os.environ.get(f"AI_SAFETY_MONITOR_{name}", default)
+
+
+def env_bool(name: str, default: bool = False) -> bool:
+    value = env(name, str(default)).lower()
+    if value not in ("true", "false", "1", "0", "yes", "no"):
+        raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_{name} is {value!r}; use true or false.")
+    return value in ("true", "1", "yes")
+
+
+def env_int(name: str, default: int) -> int:
+    try:
+        return int(env(name, str(default)))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_{name} must be a whole number, not {env(name)!r}.") from error
+
+
+def secret_key() -> str:
+    """The key from the environment, else one made once for this user; machines that share a database must share it."""
+    if key := env("SECRET_KEY"):
+        return key
+    file = CACHE_DIR / "secret_key"
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_urlsafe(60))
+    except FileExistsError:
+        pass
+    return file.read_text()
+
+
+SECRET_KEY = secret_key()
+DEBUG = env_bool("DEBUG")
+ALLOWED_HOSTS = env("HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "audit.apps.AuditConfig",
+    "moderation.apps.ModerationConfig",
+    "runs.apps.RunsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "safetysite.urls"
+WSGI_APPLICATION = "safetysite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+try:
+    DATABASES = {"default": database.parse(os.environ.get(database.VARIABLE) or database.DEFAULT)}
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from error
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Files are served from the packages they stand in, so that a fresh checkout needs no collectstatic.
+WHITENOISE_USE_FINDERS = True
+
+# Behind TLS (AI_SAFETY_MONITOR_HTTPS=true): cookies only over it, everything else redirected to it.
+HTTPS = env_bool("HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+
+# Providers: an alias, the class behind it and its options; docs/providers.md says how to add one.
+SAFETY_CLASSIFIERS = {
+    "gemma": {
+        "BACKEND": "classifiers.providers.gemma.GemmaClassifier",
+        "OPTIONS": {"base_model": "google/gemma-2b-it"},
+    },
+    "openai": {
+        "BACKEND": "classifiers.providers.openai.OpenAIModeration",
+        "OPTIONS": {"model": "omni-moderation-latest"},
+    },
+    "toxic-bert": {
+        "BACKEND": "classifiers.providers.huggingface.TextClassification",
+        "OPTIONS": {"model": "unitary/toxic-bert"},
+    },
+}
+SAFETY_GENERATORS = {
+    "openai": {"BACKEND": "classifiers.providers.openai.OpenAIChat", "OPTIONS": {"model": "gpt-4o-mini"}},
+    "local": {"BACKEND": "classifiers.providers.local.LocalGenerator", "OPTIONS": {"model": "embedded"}},
+}
+
+# How long a chunk stays with a worker that no longer says that it is alive, in seconds.
+SAFETY_LEASE_SECONDS = env_int("LEASE_SECONDS", 60)
+# How often a chunk is tried before the run fails.
+SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
+
+WORKERS = env_int("WORKERS", 2)
+REDIS_URL = env("REDIS_URL")
+Q_CLUSTER = {
+    "name": "safety",
+    "label": "Task queue",
+    "workers": WORKERS,
+    # A chunk may take this long; then its worker is ended and the chunk tried again.
+    "timeout": env_int("TASK_TIMEOUT", 1800),
+    # A broker's own redelivery; well above the timeout and the wait of prefetched tasks. Lost chunks are found
+    # by their lease long before.
+    "retry": env_int("TASK_TIMEOUT", 1800) * 4,
+    "max_attempts": 3,
+    # Prefetched tasks wait behind long ones, so few are.
+    "queue_limit": 2 * WORKERS,
+    # Keeping successes costs a locked SELECT over all kept ones per task; runs and chunks hold the record.
+    "save_limit": -1,
+    # A recycled worker would load its model again.
+    "recycle": 1_000_000,
+    "poll": 0.5,
+    "catch_up": False,
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "WARNING")},
+    "loggers": {
+        name: {"level": env("LOG_LEVEL", "INFO")} for name in ("classifiers", "moderation", "runs", "audit", "django-q")
+    },
+}
