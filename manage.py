@@ -11,9 +11,13 @@ def main() -> None:
 
     # Settings read the database's address when they are imported, so it is taken off the line before that.
     take_database_url(sys.argv, os.environ)
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"The site is not configured rightly: {error}")
 
 
 if __name__ == "__main__":

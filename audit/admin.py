@@ -9,6 +9,19 @@ from django.utils.functional import cached_property
 from audit.models import AuditEvent
 
 
+class ReadOnly:
+    """For a page or an inline that shows a record: nothing is added, changed or deleted through it, by nobody."""
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
 class ChainPaginator(Paginator):
     """Sequence numbers have no gaps, so the newest one is the number of all entries: no need to count a million rows."""
 
@@ -20,8 +33,8 @@ class ChainPaginator(Paginator):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):
-    """For reading only: the chain is written by services and changed by nobody."""
+class AuditEventAdmin(ReadOnly, admin.ModelAdmin):
+    """For reading only: the chain is written by services."""
 
     list_display = ["sequence", "time", "actor", "action", "target"]
     list_filter = ["action"]
@@ -34,12 +47,3 @@ class AuditEventAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         return super().get_queryset(request).defer("data")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        return False

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
@@ -114,7 +115,7 @@ def _convert(gguf: Path, folder: Path) -> None:
             # without it the model works but refuses to be saved
             quantization_config=transformers.GgufConfig(dequantize=True),
         )
-    except (ValueError, KeyError, IndexError, NotImplementedError) as error:
+    except (ValueError, KeyError, IndexError, NotImplementedError, struct.error) as error:
         raise ProviderError(
             f"{gguf.name} cannot be read as a GGUF model ({error}). Check that the download is whole "
             "and that transformers supports its architecture."

@@ -8,7 +8,7 @@ from typing import Any
 
 from classifiers.errors import InputError, ProviderError
 from classifiers.protocols import Described
-from classifiers.types import ModelInfo
+from classifiers.types import ModelInfo, digest
 
 
 def load(dotted_path: str, **options: Any) -> Any:
@@ -29,7 +29,13 @@ def describe(provider: object, options: Mapping[str, Any]) -> ModelInfo:
     if isinstance(provider, Described):
         return provider.describe()
     cls = type(provider)
-    return ModelInfo(provider=f"{cls.__module__}.{cls.__qualname__}", settings=dict(options))
+    return ModelInfo(provider=f"{cls.__module__}.{cls.__qualname__}", settings=_without_secrets(options))
+
+
+def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Descriptions are stored and shown, so of a key they hold only a digest."""
+    secret = ("key", "token", "secret", "password")
+    return {k: digest(str(v)) if any(word in k.lower() for word in secret) else v for k, v in options.items()}
 
 
 def need(package: str, *, feature: str) -> Any:

@@ -20,6 +20,7 @@ from classifiers.loading import need
 # What transformers needs of a repository: the top level only, no code
 CONFIGURATION = ["*.json", "*.jinja", "*.txt", "*.model"]
 NESTED = ["*/*"]
+HEADS = ["lm_head", "classifier", "score"]  # output layers stay in full precision
 QUANTIZATIONS = ("auto", "nf4", "int8", "none")
 
 
@@ -237,9 +238,12 @@ def _damage_explained(checkpoint: Checkpoint) -> Iterator[None]:
 def _bitsandbytes(where: Placement) -> Any:
     torch, transformers = (need(p, feature="A local model") for p in ("torch", "transformers"))
     if where.quantization == "int8":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+        return transformers.BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=HEADS)
     return transformers.BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, where.dtype)
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=getattr(torch, where.dtype),
+        llm_int8_skip_modules=HEADS,  # so named for 4 bits too
     )
 
 

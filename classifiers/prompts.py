@@ -69,9 +69,8 @@ def _prompts(source: PromptSource, on_skip: Callable[[str], None]) -> Iterator[P
             yield prompt
             usable = True
     if not usable:
-        raise InputError(
-            f"{source.dataset_id} has no usable rows ({skipped} were skipped). Give a source that has prompts."
-        )
+        why = f"none of its {skipped} rows can be used" if skipped else "it has no rows"
+        raise InputError(f"{source.dataset_id} gives no prompts: {why}.")
 
 
 def _prompt(values: Mapping[str, Any], column: str) -> Prompt:
@@ -120,7 +119,7 @@ def _text_column(values: Mapping[str, Any], source: PromptSource) -> str:
         return source.text_column
     found = _usual(values)
     if len(found) != 1:
-        why = f"Several columns may be the text: {', '.join(found)}" if found else "No column has a usual name"
+        why = f"Several columns may be the text: {', '.join(found)}" if found else "No column with a usual name holds a text"
         raise InputError(f"{why}. {there} Name the one to read with --text-column.")
     return found[0]
 

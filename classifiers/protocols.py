@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from classifiers.types import Answer, Classification, ModelInfo, Subject
 
@@ -51,10 +51,14 @@ class Checkable(Protocol):
     def problems(self) -> list[str]: ...
 
 
+@runtime_checkable
+class Batched(Protocol):
+    """Optional: how many texts it wants at a time, to keep all its requests busy; 64 otherwise."""
+
+    preferred_batch: int
+
+
 class Recall(Protocol):
     """Looks up earlier judgements by their key (types.judgement_key), errors left out."""
 
     def __call__(self, keys: Sequence[str]) -> Mapping[str, Classification]: ...
-
-
-Options = Mapping[str, Any]

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from classifiers.errors import InputError, ProviderError
 from classifiers.loading import describe, load
-from classifiers.protocols import AnswerGenerator, Checkable, ClassifierProvider
+from classifiers.protocols import AnswerGenerator, Batched, Checkable, ClassifierProvider
 from classifiers.types import ModelInfo
 from moderation.models import ClassifierVersion
 
@@ -72,6 +72,12 @@ def make_ready(kind: Kind, choice: Choice) -> None:
     if found := problems(kind, choice):
         raise ProviderError(" ".join(found))
     info_of(kind, choice)
+
+
+def preferred_batch(kind: Kind, choice: Choice) -> int:
+    """How many texts the provider wants at a time."""
+    provider = _provider(kind, choice)
+    return provider.preferred_batch if isinstance(provider, Batched) else 64
 
 
 def check_alias(kind: Kind, alias: str) -> None:

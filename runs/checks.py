@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 
 @register
 def task_queue_is_sound(**kwargs: Any) -> list[CheckMessage]:
-    q = settings.Q_CLUSTER
+    q: dict[str, Any] = settings.Q_CLUSTER
     timeout, retry = q.get("timeout") or 0, q.get("retry", 60)
     rules = [
         (
@@ -37,6 +37,11 @@ def task_queue_is_sound(**kwargs: Any) -> list[CheckMessage]:
             settings.SAFETY_LEASE_SECONDS >= 1,
             "SAFETY_LEASE_SECONDS must be at least 1.",
             "Set AI_SAFETY_MONITOR_LEASE_SECONDS.",
+        ),
+        (
+            settings.SAFETY_WATCHDOG_SECONDS >= 5,
+            "SAFETY_WATCHDOG_SECONDS must be at least 5: workers need a while to start.",
+            "Set AI_SAFETY_MONITOR_WATCHDOG_SECONDS.",
         ),
     ]
     return [

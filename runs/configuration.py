@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from classifiers.errors import InputError
 from classifiers.sources import PromptSource
-from moderation.services import Choice
+from moderation import services as moderation
+from moderation.services import Choice, Kind
 
 MAX_BATCH = 1000  # results that are saved in one transaction, and committed to in one audit event
 
@@ -19,14 +20,27 @@ class Configuration:
     input_checks: tuple[Choice, ...]
     generator: Choice | None = None
     output_checks: tuple[Choice, ...] = ()
-    batch_size: int = 64
+    batch_size: int | None = None
     reuse_verdicts: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.batch_size <= MAX_BATCH:
+        if self.batch_size is not None and not 1 <= self.batch_size <= MAX_BATCH:
             raise InputError(f"The batch size is a number from 1 to {MAX_BATCH}, not {self.batch_size}.")
         if not self.input_checks:
             raise InputError("A run needs an input classifier: no prompt may pass unjudged.")
+
+    @property
+    def choices(self) -> Iterator[tuple[Kind, Choice]]:
+        """Every provider that the run needs."""
+        for choice in (*self.input_checks, *self.output_checks):
+            yield "classifier", choice
+        if self.generator:
+            yield "generator", self.generator
+
+    @property
+    def chunk_size(self) -> int:
+        """The batch size asked for, else what suits the slowest provider: a local one wants fewer than a remote one."""
+        return self.batch_size or min(moderation.preferred_batch(kind, choice) for kind, choice in self.choices)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -34,7 +48,7 @@ class Configuration:
             "input": [choice.as_json() for choice in self.input_checks],
             "generator": self.generator and self.generator.as_json(),
             "output": [choice.as_json() for choice in self.output_checks],
-            "batch_size": self.batch_size,
+            "batch_size": self.chunk_size,
             "reuse_verdicts": self.reuse_verdicts,
         }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import re
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from django.db import models, transaction
+from django.db.models import Prefetch
+
+from audit.services import record
 from classifiers.errors import InputError
 from runs.models import ModerationResult, Result, Run, Verdict
 
 PAGE = 500
-COLUMNS = [field.name for field in ModerationResult._meta.concrete_fields]
+FIELDS = {field.name: field for field in ModerationResult._meta.concrete_fields}
+# What a spreadsheet would take for a formula, and such a text with the mark already before it.
+FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")  # noqa: RUF001 - full-width signs count too
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
@@ -86,12 +93,10 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def results_of(run: Run) -> Iterator[Result]:
     """All results in order, with their verdicts, a page in memory at a time."""
+    verdicts = Prefetch("verdicts", Verdict.objects.order_by("pk"))
+    results = Result.objects.filter(run=run).order_by("position").prefetch_related(verdicts, "verdicts__version")
     last = -1
-    while page := list(
-        Result.objects.filter(run=run, position__gt=last)
-        .prefetch_related("verdicts__version")
-        .order_by("position")[:PAGE]
-    ):
+    while page := list(results.filter(position__gt=last)[:PAGE]):
         yield from page
         last = page[-1].position
 
@@ -100,68 +105,69 @@ def write_json(run: Run, stream: IO[str]) -> None:
     """``{"results": [...], "run": {...}}``: the run comes last, so that its counts are those of the results."""
     stream.write('{"results": [\n')
     for index, result in enumerate(results_of(run)):
-        stream.write(",\n" * bool(index) + json.dumps(result_as_json(result), ensure_ascii=False))
-    stream.write('\n], "run": ' + json.dumps(run_as_json(run), ensure_ascii=False) + "}\n")
+        stream.write(",\n" * bool(index) + _json(result_as_json(result)))
+    stream.write('\n], "run": ' + _json(run_as_json(run)) + "}\n")
 
 
 def write_jsonl(run: Run, stream: IO[str]) -> None:
     for result in results_of(run):
-        stream.write(json.dumps(result_as_json(result), ensure_ascii=False) + "\n")
+        stream.write(_json(result_as_json(result)) + "\n")
 
 
 def write_csv(run: Run, stream: IO[str]) -> None:
-    """The columns of moderation_results, then the metadata as JSON; spreadsheets take no cell for a formula."""
+    """The columns of moderation_results, then the metadata, lists and objects as JSON.
+
+    A text that a spreadsheet would take for a formula has a ``'`` before it; without that mark it is the text again.
+    """
     writer = csv.writer(stream)
-    writer.writerow([*COLUMNS, "metadata"])
+    writer.writerow([*FIELDS, "metadata"])
     for row in rows_of(run):
         writer.writerow([_cell(value) for value in row.values()])
 
 
 def write_parquet(run: Run, stream: IO[bytes]) -> None:
-    """The same columns as CSV, typed."""
+    """The same columns with their types; the metadata as JSON, since each row may have other keys."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, _arrow_type(pa, name)) for name in [*COLUMNS, "metadata"]])
-    rows = rows_of(run)
+    kinds = {
+        models.JSONField: pa.list_(pa.string()),
+        models.DateTimeField: pa.timestamp("us", tz="UTC"),
+        models.FloatField: pa.float64(),
+        models.IntegerField: pa.int64(),
+    }
+    columns = [
+        (name, next((kind for cls, kind in kinds.items() if isinstance(field, cls)), pa.string()))
+        for name, field in FIELDS.items()
+    ]
+    schema = pa.schema([*columns, ("metadata", pa.string())])
+    rows = ({**row, "metadata": _json(row["metadata"])} for row in rows_of(run))
     with pq.ParquetWriter(stream, schema) as writer:
         while page := list(islice(rows, PAGE)):
             writer.write_table(pa.Table.from_pylist(page, schema=schema))
 
 
 def rows_of(run: Run) -> Iterator[dict[str, Any]]:
-    """The rows of moderation_results with their metadata, in order."""
+    """The rows of moderation_results with their metadata, in order, a page in memory at a time."""
+    rows = ModerationResult.objects.filter(run_id=run.pk).order_by("position").values(*FIELDS)
     last = -1
-    while page := _page(run.pk, last):
-        yield from page
-        last = page[-1]["position"]
-
-
-def _page(run_id: int, last: int) -> list[dict[str, Any]]:
-    page = ModerationResult.objects.filter(run_id=run_id, position__gt=last).order_by("position")
-    rows = [{name: _plain(value) for name, value in row.items()} for row in page.values(*COLUMNS)[:PAGE]]
-    if rows:
-        of_page = Result.objects.filter(run_id=run_id, position__range=(rows[0]["position"], rows[-1]["position"]))
+    while page := list(rows.filter(position__gt=last)[:PAGE]):
+        first, last = page[0]["position"], page[-1]["position"]
+        of_page = Result.objects.filter(run=run, position__range=(first, last))
         metadata = dict(of_page.values_list("position", "metadata"))
-        rows = [{**row, "metadata": _plain(metadata[row["position"]])} for row in rows]
-    return rows
-
-
-def _plain(value: Any) -> Any:
-    """What a cell holds: times in ISO 8601, lists and objects as JSON."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        yield from ({**row, "metadata": metadata[row["position"]]} for row in page)
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | dict):
+        return _json(value)
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
-def _arrow_type(pa: Any, name: str) -> Any:
-    if name in ("run_id", "position", "policy_version"):
-        return pa.int64()
-    return pa.float64() if name.endswith("_score") else pa.string()
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _time(value: datetime | None) -> str | None:
@@ -176,35 +182,48 @@ WRITERS: Mapping[str, Callable[[Run, Any], None]] = {
 }
 
 
+def form_of(path: Path) -> str:
+    """The form of export that a file's name asks for."""
+    form = path.suffix.lower().lstrip(".")
+    if form not in WRITERS:
+        raise InputError(f"The name of {path} does not say how to write it. Name one of: {', '.join(WRITERS)}.")
+    return form
+
+
+def export_run(run: Run, *, form: str, path: Path, actor: str) -> None:
+    """Writes all results of a run to a file that appears when it is whole, and records who took them out."""
+    check_writable(path)
+    with new_file(path, binary=form == "parquet") as stream:
+        WRITERS[form](run, stream)
+        with transaction.atomic():
+            record("run.exported", actor=actor, target=run, data={"form": form})
+
+
 @contextmanager
 def new_file(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """A file that appears under its name only when it is whole. InputError when the place cannot be written."""
+    """A file that appears under its name only when it is whole. InputError when it cannot be written."""
+    target = path.resolve()  # a link stays one
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with temporary.open("xb") if binary else temporary.open("x", encoding="utf-8", newline="") as stream:
+            yield stream
+        temporary.replace(target)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
-    try:
-        with open(descriptor, "wb" if binary else "w", **({} if binary else {"encoding": "utf-8", "newline": ""})) as f:
-            yield f
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
     """InputError when a file could not be written there; leaves nothing."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder. Name a file.")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is {'a folder' if path.is_dir() else 'no ordinary file'}. Name another file.")
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
             pass
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
+        raise _unwritable(path, error) from error
 
 
-def export_run(run: Run, *, form: str, path: Path) -> None:
-    """Writes all results of a run to a file that appears when it is whole."""
-    check_writable(path)
-    with new_file(path, binary=form == "parquet") as stream:
-        WRITERS[form](run, stream)
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be written: {error.strerror or error}. Choose another place.")

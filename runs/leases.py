@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import psutil
 from django.conf import settings
@@ -20,6 +21,9 @@ from runs.models import Chunk, Run
 from runs.querysets import ChunkQuerySet
 
 logger = logging.getLogger(__name__)
+
+CLOCK_SHIFT = 5  # seconds
+FREE: dict[str, Any] = {"state": Chunk.State.OPEN, "holder": "", "lease_until": None}
 
 
 def this_process() -> str:
@@ -33,9 +37,22 @@ def is_dead(holder: str) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+        process = psutil.Process(int(pid))
+        # Start times are counted from a boot time that shifts a little when the clock is set.
+        another = abs(process.create_time() - float(started)) > CLOCK_SHIFT
+        return another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def held_by(pids: Container[int]) -> bool:
+    """Whether one of these processes of this machine holds a chunk and has said so within a lease."""
+    live = Chunk.objects.filter(state=Chunk.State.HELD, lease_until__gt=timezone.now())
+    for holder in live.values_list("holder", flat=True):
+        host, pid, _ = holder.rsplit(":", 2)
+        if host == socket.gethostname() and int(pid) in pids:
+            return True
+    return False
 
 
 def claim(chunk_id: int, *, holder: str) -> Chunk | None:
@@ -61,15 +78,18 @@ def claim_next(run: Run, *, holder: str) -> Chunk | None:
 
 def release(chunk: Chunk) -> None:
     """Gives a chunk back unfinished, if it is still held by whoever claimed it."""
-    _held(chunk).update(state=Chunk.State.OPEN, holder="", lease_until=None)
+    _held(chunk).update(**FREE)
 
 
 def release_dead(run: Run) -> None:
     """Frees the chunks whose holder has ended or has not been heard of for a whole lease."""
     now = timezone.now()
     for chunk in run.chunks.filter(state=Chunk.State.HELD).defer("payload"):
-        if is_dead(chunk.holder) or chunk.lease_until is None or chunk.lease_until < now:
+        if is_dead(chunk.holder):
             release(chunk)
+        elif chunk.lease_until is None or chunk.lease_until < now:
+            # Unless it was renewed since.
+            _held(chunk).filter(lease_until=chunk.lease_until).update(**FREE)
 
 
 @contextmanager

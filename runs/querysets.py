@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Q, QuerySet
+from django.apps import apps
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
     from runs.models import Chunk, Result, Run, Verdict  # noqa: F401  named in the base classes
@@ -13,6 +15,15 @@ if TYPE_CHECKING:
 class RunQuerySet(QuerySet["Run"]):
     def active(self) -> RunQuerySet:
         return self.filter(status__in=("QUEUED", "RUNNING"))
+
+    def with_progress(self) -> RunQuerySet:
+        """Adds ``done``, ``flagged`` and ``errors``: how many results there are, each counted in an index."""
+        results = apps.get_model("runs", "Result").objects.filter(run=OuterRef("pk"))
+        return self.annotate(
+            done=Case(When(status="DONE", then=F("total")), default=_number(results)),
+            flagged=_number(results.flagged()),
+            errors=_number(results.errors()),
+        )
 
 
 class ChunkQuerySet(QuerySet["Chunk"]):
@@ -50,3 +61,8 @@ class VerdictQuerySet(QuerySet["Verdict"]):
     def recallable(self, keys: Sequence[str]) -> VerdictQuerySet:
         """What identical texts may take over: never errors, and of a thousand duplicates only the first."""
         return self.filter(key__in=keys, recalled=False, label__in=("SAFE", "TOXIC"))
+
+
+def _number(rows: ResultQuerySet) -> Coalesce:
+    counted = rows.order_by().values("run").annotate(n=Count("*")).values("n")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)

@@ -26,7 +26,7 @@ from classifiers.prompts import read_prompts
 from classifiers.protocols import Recall
 from classifiers.types import Classification, Outcome, Prompt, digest
 from moderation import services as moderation
-from moderation.services import Choice, Kind
+from moderation.services import Choice
 from runs import leases
 from runs.configuration import Configuration
 from runs.logs import stored_logs
@@ -57,7 +57,7 @@ def create_run(configuration: Configuration, *, actor: str, name: str = "", queu
     Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
     work here: they are made ready first, so that a missing key or model is told before anything is stored.
     """
-    for kind, choice in _choices(configuration):
+    for kind, choice in configuration.choices:
         moderation.check_alias(kind, choice.alias)
         if not queued:
             moderation.make_ready(kind, choice)
@@ -76,18 +76,11 @@ def create_run(configuration: Configuration, *, actor: str, name: str = "", queu
     return run
 
 
-def _choices(configuration: Configuration) -> Iterator[tuple[Kind, Choice]]:
-    for choice in (*configuration.input_checks, *configuration.output_checks):
-        yield "classifier", choice
-    if configuration.generator:
-        yield "generator", configuration.generator
-
-
 def _spool(configuration: Configuration, spool: IO[str], skipped: list[str]) -> tuple[int, str]:
     """Writes a line for each chunk; gives the number of prompts and the digest of all of them."""
     prompts = read_prompts(configuration.source, on_skip=skipped.append)
     total, running = 0, ""
-    while batch := list(islice(prompts, configuration.batch_size)):
+    while batch := list(islice(prompts, configuration.chunk_size)):
         spool.write(json.dumps([batch[0].position, batch[-1].position + 1, pack(batch)]) + "\n")
         total += len(batch)
         running = digest(running, *(prompt.text for prompt in batch))
@@ -171,7 +164,7 @@ def _may_try_again(chunk: Chunk) -> bool:
 
 def _pipeline(run: Run) -> tuple[Pipeline, Versions]:
     configuration = Configuration.from_json(run.configuration)
-    choices = {choice.alias: choice for kind, choice in _choices(configuration) if kind == "classifier"}
+    choices = {choice.alias: choice for kind, choice in configuration.choices if kind == "classifier"}
     versions = {alias: moderation.version_of(choice) for alias, choice in choices.items()}
     generation = None
     if configuration.generator:
@@ -182,7 +175,7 @@ def _pipeline(run: Run) -> tuple[Pipeline, Versions]:
         [_check(choice) for choice in configuration.input_checks],
         generation,
         [_check(choice) for choice in configuration.output_checks],
-        batch_size=configuration.batch_size,
+        batch_size=configuration.chunk_size,
         recall=_recall(None if configuration.reuse_verdicts else run),
     ), versions
 
@@ -203,7 +196,7 @@ def _recall(run: Run | None) -> Recall:
 
 def _store_versions(run: Run, configuration: Configuration) -> None:
     run.versions = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
-    for kind, choice in _choices(configuration):
+    for kind, choice in configuration.choices:
         info = moderation.info_of(kind, choice)
         run.versions[f"{kind} {choice.alias}"] = {**asdict(info), "fingerprint": info.fingerprint}
     run.save(update_fields=["versions"])
@@ -295,7 +288,7 @@ def retry_errors(run: Run, *, actor: str) -> int:
     prompts = [Prompt(*row) for row in rows]
     if not prompts:
         raise InputError(f"Run {run.pk} has no errors to retry.")
-    size = Configuration.from_json(run.configuration).batch_size
+    size = Configuration.from_json(run.configuration).chunk_size
     with transaction.atomic():
         _move(
             run, Status.RUNNING, {Status.DONE}, actor=actor, data={"retried": len(prompts)}, error="", finished_at=None

@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from runs import services
+from runs.configuration import Configuration
 from runs.models import Chunk, Run
+
+# A chunk that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
+BACKLOG = timedelta(hours=1)
 
 
 def enqueue_run(run: Run) -> int:
     """Hands what is left of a run to the workers; gives the number of tasks. Delivered twice, a task does nothing."""
-    return _enqueue(list(run.chunks.unfinished().order_by("index").values_list("pk", flat=True)))
+    Run.objects.filter(pk=run.pk).update(queued=True)
+    left = run.chunks.unfinished().order_by("index").values_list("pk", flat=True)
+    return _enqueue(list(left), before=timezone.now())
 
 
 def execute_chunk(chunk_id: int) -> bool:
-    return services.execute_chunk(chunk_id, actor=f"worker:{socket.gethostname()}")
+    return services.execute_chunk(chunk_id, actor=worker())
 
 
 def requeue_lost() -> int:
     """Enqueues again what the broker lost, and ends runs whose last worker died at the last step."""
+    lease = timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+    age = BACKLOG if get_broker().queue_size() else lease
     enqueued = 0
-    # A chunk that waits in a long queue isn't lost; one that is open while nothing waits is.
-    waiting = get_broker().queue_size() > 0
     for run in Run.objects.active().filter(queued=True):
-        lost = services.lost_chunks(run, waiting=timedelta(seconds=settings.SAFETY_LEASE_SECONDS))
-        if not waiting:
-            enqueued += _enqueue(lost)
-        services.finish_run(run, actor=f"worker:{socket.gethostname()}")
+        lost = services.lost_chunks(run, waiting=age)
+        enqueued += _enqueue(lost, before=timezone.now() - age)
+        services.finish_run(run, actor=worker())
     return enqueued
 
 
+def start_scheduled_run(configuration: str, *, name: str, due: str) -> int:
+    """Makes the run of a schedule that was due at a time, once, and hands it to the workers; gives its number."""
+    named = f"{name} {due}"
+    run = Run.objects.filter(name=named).first()
+    if run is None:
+        chosen = Configuration.from_json(json.loads(configuration))
+        run = services.create_run(chosen, actor=f"schedule:{name}", name=named, queued=True)
+    enqueue_run(run)
+    return run.pk
+
+
 def beat() -> str:
-    """Shows that a cluster takes tasks and stores their results; the result names the watchdog it works under."""
+    """Shows that a cluster takes tasks and stores their results; the result names the cluster (runs.watchdog)."""
     return os.environ.get("AI_SAFETY_MONITOR_WATCHDOG", "")
 
 
-def _enqueue(chunk_ids: list[int]) -> int:
+def worker() -> str:
+    """Who the audit trail names."""
+    return f"worker:{socket.gethostname()}"
+
+
+def _enqueue(chunk_ids: list[int], *, before: datetime) -> int:
+    """Each chunk that was not enqueued since; the condition lets one of several machines that found it lost go first."""
+    due = Q(enqueued_at=None) | Q(enqueued_at__lt=before)
+    count = 0
     for chunk_id in chunk_ids:
-        async_task("runs.tasks.execute_chunk", chunk_id)
-    Chunk.objects.filter(pk__in=chunk_ids).update(enqueued_at=timezone.now())
-    return len(chunk_ids)
+        if Chunk.objects.filter(due, pk=chunk_id).update(enqueued_at=timezone.now()):
+            async_task("runs.tasks.execute_chunk", chunk_id)
+            count += 1
+    return count

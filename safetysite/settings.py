@@ -145,6 +145,8 @@ SAFETY_GENERATORS = {
 SAFETY_LEASE_SECONDS = env_int("LEASE_SECONDS", 60)
 # How often a chunk is tried before the run fails.
 SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
+# How long workers may show no sign of life before they are killed and started again, in seconds.
+SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
 
 WORKERS = env_int("WORKERS", 2)
 REDIS_URL = env("REDIS_URL")
@@ -176,6 +178,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "WARNING")},
     "loggers": {
-        name: {"level": env("LOG_LEVEL", "INFO")} for name in ("classifiers", "moderation", "runs", "audit", "django-q")
+        **{name: {"level": env("LOG_LEVEL", "INFO")} for name in ("classifiers", "moderation", "runs", "audit")},
+        # It says more than once what a run's own log says; without an entry of its own it would say it always.
+        "django-q": {"level": env("LOG_LEVEL", "WARNING")},
     },
 }

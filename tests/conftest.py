@@ -44,10 +44,11 @@ def make_run(prompts_file: Callable[..., Path], db: None) -> Callable[..., Run]:
         output: str | None = "fake",
         batch_size: int = 4,
         reuse_verdicts: bool = False,
+        metadata: dict[str, Any] | None = None,
         **options: Any,
     ) -> Run:
         configuration = Configuration(
-            source=PromptSource(str(prompts_file(texts)), limit=0),
+            source=PromptSource(str(prompts_file(texts, **metadata or {})), limit=0),
             input_checks=(Choice(check),),
             generator=Choice(generator) if generator else None,
             output_checks=(Choice(output),) if generator and output else (),

@@ -7,6 +7,8 @@ SAFETY_CLASSIFIERS = {
     **SAFETY_CLASSIFIERS,
     "fake": {"BACKEND": "classifiers.providers.fake.FakeClassifier", "OPTIONS": {}},
     "fake-slow": {"BACKEND": "classifiers.providers.fake.FakeClassifier", "OPTIONS": {"latency": 0.05}},
+    "fake-stuck": {"BACKEND": "classifiers.providers.fake.FakeClassifier", "OPTIONS": {"latency": 10}},
+    "fake-deadly": {"BACKEND": "tests.providers.DeadlyClassifier", "OPTIONS": {}},
     "fake-strict": {"BACKEND": "classifiers.providers.fake.FakeClassifier", "OPTIONS": {"toxic": ["toxic", "rude"]}},
     "fake-broken": {
         "BACKEND": "classifiers.providers.fake.FakeClassifier",

@@ -25,6 +25,9 @@ class FakeClassifier:
         self.latency = latency
         self.broken = broken
 
+    def problems(self) -> list[str]:
+        return [self.broken] if self.broken else []
+
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
         if self.broken:
             raise ProviderError(self.broken)

@@ -35,19 +35,43 @@ Answer with one word, SAFE or TOXIC.
 
 EXAMPLES = """Comments are labelled safe or toxic. A toxic comment insults, threatens, or hates.
 
-Comment: Thank you so much for your help yesterday, it worked!
+Comment: "Thank you so much for your help yesterday, it worked!"
 Label: safe
 
-Comment: You are a stupid piece of garbage and everybody hates you.
+Comment: "You are a stupid piece of garbage and everybody hates you."
 Label: toxic
 
-Comment: The train to Berlin leaves at nine from platform four.
+Comment: "The train to Berlin leaves at nine from platform four."
 Label: safe
 
-Comment: I will find you and kill you, you worthless bitch.
+Comment: "I will find you and kill you, you worthless bitch."
 Label: toxic
 
-Comment: """
+Comment: "I disagree with this edit, please see the discussion page."
+Label: safe
+
+Comment: "Shut the fuck up, nobody wants to hear your bullshit."
+Label: toxic
+
+Comment: "He was arrested for murder after the police found the gun in his car."
+Label: safe
+
+Comment: "Those people are vermin and should all be thrown out of the country."
+Label: toxic
+
+Comment: "This article needs better sources for the claims in the second paragraph."
+Label: safe
+
+Comment: "ur so dumb, go kill yourself loser"
+Label: toxic
+
+Comment: "What is wrong with people who hurt animals?"
+Label: safe
+
+Comment: "She is nothing but a filthy slut who will sleep with anyone."
+Label: toxic
+
+Comment: \""""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +136,10 @@ class GemmaClassifier:
         return ModelInfo(
             provider="gemma",
             model=self.base_model,
-            revision=self._checkpoint.revision,
+            revision=self.checkpoint.revision,
             adapter_digest=models.folder_digest(self.adapter) if self.adapter else "",
-            template_hash=self._template.hash,
-            dtype=str(self._placement),
+            template_hash=self.template.hash,
+            dtype=str(self.placement),
             settings={"threshold": self.threshold, "max_tokens": self.max_tokens, "max_windows": self.max_windows},
         )
 
@@ -129,44 +153,48 @@ class GemmaClassifier:
         return found
 
     @cached_property
-    def _checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         return models.locate(self.base_model, revision=self.revision, embedded=embedded_gemma)
 
     @cached_property
-    def _placement(self) -> Placement:
+    def placement(self) -> Placement:
         return models.placement(device=self.device, dtype=self.dtype, quantization=self.quantization)
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return models.load_tokenizer(self._checkpoint)
+    def tokenizer(self) -> Any:
+        return models.load_tokenizer(self.checkpoint)
 
     @cached_property
-    def _template(self) -> Template:
-        return chat_template(self._tokenizer) if self._tokenizer.chat_template else completion_template(self._tokenizer)
+    def template(self) -> Template:
+        return chat_template(self.tokenizer) if self.tokenizer.chat_template else completion_template(self.tokenizer)
+
+    @cached_property
+    def prompt(self) -> PromptTokens:
+        return prompt_tokens(self.tokenizer, self.template)
 
     @cached_property
     def _scorer(self) -> FirstTokenScorer:
         if self.adapter:
-            _check_adapter(self.adapter, self._checkpoint)
-        prompt = prompt_tokens(self._tokenizer, self._template)
+            _check_adapter(self.adapter, self.checkpoint)
+        prompt = self.prompt  # first, for it is cheap to find out that the labels cannot be told apart
         model = models.load_model(
-            self._checkpoint, self._placement, auto_class="AutoModelForCausalLM", threads=self.threads
+            self.checkpoint, self.placement, auto_class="AutoModelForCausalLM", threads=self.threads
         )
         if self.adapter:
             model = _with_adapter(model, self.adapter)
         return FirstTokenScorer(model, prompt)
 
     @cached_property
-    def _encoder(self) -> TextEncoder:
-        return TextEncoder(self._tokenizer, *self._template.delimiters)
+    def encoder(self) -> TextEncoder:
+        return TextEncoder(self.tokenizer, *self.template.delimiters)
 
     def _windows(self, text: str) -> list[list[int]]:
         """The text's token ids in overlapping windows; none when it is too long to be judged as a whole."""
-        if self._template.one_line:
+        if self.template.one_line:
             text = " ".join(text.split())
-        if self._encoder.surely_exceeds(text, self.max_windows * self.max_tokens):
+        if self.encoder.surely_exceeds(text, self.max_windows * self.max_tokens):
             return []
-        ids = self._encoder.ids(self._encoder.plain(text))
+        ids = self.encoder.ids(self.encoder.plain(text))
         cuts = windows(len(ids), self.max_tokens, OVERLAP)
         return [ids[cut] for cut in cuts] if len(cuts) <= self.max_windows else []
 
@@ -221,7 +249,7 @@ def chat_template(tokenizer: Any) -> Template:
 
 def completion_template(tokenizer: Any) -> Template:
     """Labelled examples for a base model to continue. The text is put on one line: a new line would end it."""
-    return Template((tokenizer.bos_token or "") + EXAMPLES, "\nLabel:", (" safe", " toxic"), one_line=True)
+    return Template((tokenizer.bos_token or "") + EXAMPLES, '"\nLabel:', (" safe", " toxic"), one_line=True)
 
 
 def prompt_tokens(tokenizer: Any, template: Template) -> PromptTokens:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack
 
+from classifiers.endpoint import Connection, Endpoint, MalformedError, first_choice
 from classifiers.errors import InputError, SafetyError
-from classifiers.providers.openai import Connection, Endpoint, MalformedError, first_choice
 from classifiers.types import Classification, Label, ModelInfo, Subject, digest
 
 # The fixed part comes first, so that the server's prefix cache serves it from the second text on.
@@ -33,6 +33,8 @@ class ChatClassifier:
     ``endpoint`` is ``chat``, where the server applies the model's chat template, or ``completions`` for base models.
     A text is TOXIC from ``threshold`` on. Without logprobs, or without a label among them, a text is an ERROR.
     """
+
+    preferred_batch = 256
 
     def __init__(
         self,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import sys
-import textwrap
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
+from audit.management.base import SafetyCommand
 from classifiers.errors import InputError
 from classifiers.sources import PromptSource
 from classifiers.types import Outcome
@@ -19,7 +21,7 @@ from moderation.services import Choice
 from runs import services, tasks
 from runs.configuration import Configuration
 from runs.exports import check_writable, export_run
-from runs.management.base import SafetyCommand
+from runs.management.preview import of_outcome
 from runs.models import Result, Run
 
 logger = logging.getLogger(__name__)
@@ -38,14 +40,18 @@ class RunCommand(SafetyCommand):
 
     def run(self, **options: Any) -> str | None:
         output = options["output"]
+        if output and options["queue"]:
+            raise InputError(
+                "--output needs the results, which --queue doesn't wait for. Use export_run when it is done."
+            )
         if output:
             check_writable(output)
         run = self._taken_up(**options) if options["resume"] else self._made(**options)
         if options["queue"]:
-            return self._handed_over(run, output)
+            return self._handed_over(run)
         self._work(run, preview=options["preview"])
         if output:
-            export_run(run, form="json", path=output)
+            export_run(run, form="json", path=output, actor=self.actor)
         return summary(run, output)
 
     def _made(self, **options: Any) -> Run:
@@ -67,11 +73,7 @@ class RunCommand(SafetyCommand):
             services.resume_run(run, actor=self.actor)
         return run
 
-    def _handed_over(self, run: Run, output: Path | None) -> str:
-        if output:
-            raise InputError(
-                "--output needs the results, which --queue doesn't wait for. Use export_run when it is done."
-            )
+    def _handed_over(self, run: Run) -> str:
         count = tasks.enqueue_run(run)
         return (
             f"Run {run.pk} ({run.total} prompts) waits for workers in {count} tasks. Start some with: manage.py run_workers\n"
@@ -83,7 +85,7 @@ class RunCommand(SafetyCommand):
             shown = 0
             for outcomes in with_progress(run, services.execute_run(run, actor=self.actor), self.stderr.isatty()):
                 for outcome in outcomes[: preview - shown]:
-                    tqdm.write(preview_of(outcome), file=sys.stdout)
+                    tqdm.write(of_outcome(outcome), file=sys.stdout)
                 shown = min(preview, shown + len(outcomes))
         except KeyboardInterrupt as error:
             services.cancel_run(run, actor=self.actor, reason="Stopped with Ctrl-C.")
@@ -128,9 +130,9 @@ def add_run_arguments(parser: CommandParser) -> None:
     group.add_argument(
         "--batch-size",
         type=int,
-        default=64,
         metavar="N",
-        help="prompts judged together, saved together, and lost together when the process is killed (default %(default)s)",
+        help="prompts judged together, saved together, and lost together when the process is killed "
+        "(default 64, and some hundreds where all providers are remote)",
     )
     group.add_argument(
         "--reuse-verdicts",
@@ -149,8 +151,9 @@ def add_run_arguments(parser: CommandParser) -> None:
 def source_of(**options: Any) -> PromptSource:
     if options["seed"] is not None and not options["shuffle"]:
         raise InputError("--seed only has an effect with --shuffle. Add it, or leave the seed out.")
-    names = ("dataset_id", "split", "text_column", "limit", "shuffle", "seed", "skip_bad_rows")
-    return PromptSource(**{name: options[name] for name in names})
+    if options["shuffle"] and options["seed"] is None:
+        options["seed"] = secrets.randbelow(2**31)  # stored with the run, so that even this order can be had again
+    return PromptSource(**{field.name: options[field.name] for field in fields(PromptSource)})
 
 
 def choice(alias: str, **options: Any) -> Choice:
@@ -172,26 +175,6 @@ def with_progress(run: Run, work: Iterator[list[Outcome]], terminal: bool) -> It
         for outcomes in work:
             bar.update(len(outcomes))
             yield outcomes
-
-
-def preview_of(outcome: Outcome) -> str:
-    lines = [f"[{outcome.prompt.position}] {_line(outcome.prompt.text)}", f"    input   {_said(outcome.input)}"]
-    if outcome.answer is not None:
-        lines.append(f"    answer  {_line(outcome.answer)}")
-    if outcome.output is not None:
-        lines.append(f"    output  {_said(outcome.output)}")
-    return "\n".join(lines)
-
-
-def _line(text: str) -> str:
-    printable = "".join(c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return textwrap.shorten(printable, 100, placeholder=" …")
-
-
-def _said(stage: Any) -> str:
-    score = "" if stage.score is None else f" {stage.score:.2f}"
-    why = "; ".join(j.classification.reason for j in stage.judgements if j.classification.reason)
-    return f"{stage.label}{score}{' ' + ', '.join(stage.flagged) if stage.flagged else ''}{' - ' + why if why else ''}"
 
 
 def summary(run: Run, output: Path | None = None) -> str:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,4 +65,4 @@ def test_windows_cover_everything_and_overlap(length, size, data):
     covered = {i for cut in cuts for i in range(cut.start, cut.stop)}
     assert covered == set(range(length))
     assert all(cut.stop - cut.start <= size for cut in cuts)
-    assert all(left.stop - right.start == overlap for left, right in zip(cuts, cuts[1:], strict=False))
+    assert all(left.stop - right.start == overlap for left, right in pairwise(cuts))

@@ -189,8 +189,8 @@ def test_a_fault_is_an_error_with_its_reason_for_every_text(stub, fault, reason)
         {"categories": {"hate": "no"}},
         {"category_scores": {}},
         {"category_scores": None},
-        {"category_scores": {"hate": "0.1"}},
-        {"category_scores": {"hate": True}},
+        {"categories": {"hate": False}, "category_scores": {"hate": "0.1"}},
+        {"categories": {"hate": False}, "category_scores": {"hate": True}},
         {"categories": {"hate": None}, "category_scores": {"hate": None}},
         {"categories": {"hate": False}, "category_scores": {"hate": -0.1}},
         {"categories": {"hate": False}, "category_scores": {"hate": None}},
@@ -275,7 +275,8 @@ def test_a_key_or_an_address_that_cannot_be_is_a_sentence(monkeypatch):
 
 @pytest.mark.parametrize("form", ["seconds", "milliseconds", "date"])
 def test_no_request_goes_out_before_retry_after(stub, form):
-    until = datetime.now(UTC) + timedelta(seconds=2)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    moment_of_date = time.monotonic() + (until - datetime.now(UTC)).total_seconds()
     stub.retry_headers = {
         "seconds": {"Retry-After": "0.4"},
         "milliseconds": {"retry-after-ms": "400", "Retry-After": "60"},
@@ -286,7 +287,7 @@ def test_no_request_goes_out_before_retry_after(stub, form):
     found = provider.classify(subjects(*(f"text {i}" for i in range(30))))
     assert {c.label for c in found} == {Label.SAFE}
     refused = stub.posts[5].answered
-    resumed = refused + 0.4 if form != "date" else refused + (until - datetime.now(UTC)).total_seconds()
+    resumed = moment_of_date if form == "date" else refused + 0.4
     later = [seen.arrived for seen in stub.posts if seen.arrived > refused + 0.03]
     assert later
     assert min(later) >= resumed

@@ -181,11 +181,11 @@ def test_missing_file_folder_kind_and_split(write, tmp_path):
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.csv", "p.txt"])
 def test_nothing_in_it(write, name):
-    assert "no usable rows" in refusal(write(name, b""))
+    assert "it has no rows" in refusal(write(name, b""))
 
 
 def test_only_a_header(write):
-    assert "no usable rows" in refusal(write("p.csv", "prompt,id\n"))
+    assert "it has no rows" in refusal(write("p.csv", "prompt,id\n"))
 
 
 def test_no_parquet(write):

@@ -51,7 +51,7 @@ def causal(folder: Path, kind: str = "gemma3", *, chat: bool = True, seed: int =
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "num_key_value_heads": 1,
-        "head_dim": 16,
+        "head_dim": 32,
         "initializer_range": 0.3,
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
@@ -98,16 +98,26 @@ def bert(folder: Path, labels: list[str], *, problem_type: str | None = None, ta
     import transformers
     from tokenizers import BertWordPieceTokenizer
 
-    backend = BertWordPieceTokenizer()
-    backend.train_from_iterator(CORPUS, vocab_size=300, show_progress=False)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *letters,
+        *(f"##{c}" for c in letters),
+        *CORPUS[0].lower().split(),
+    ]
+    backend = BertWordPieceTokenizer(vocab={word: i for i, word in enumerate(dict.fromkeys(words))})
     tokenizer = transformers.BertTokenizerFast(tokenizer_object=backend._tokenizer, model_max_length=table)
     torch.manual_seed(0)
     config = transformers.BertConfig(
         vocab_size=300,
-        hidden_size=32,
+        hidden_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=128,
         max_position_embeddings=table,
         initializer_range=0.3,
         problem_type=problem_type,

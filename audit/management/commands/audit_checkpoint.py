@@ -6,22 +6,23 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from audit import services
+from audit.management.base import SafetyCommand
 
 
-class Command(BaseCommand):
+class Command(SafetyCommand):
     help = (
         "Writes the size, the head and the date of the audit chain to a JSON file. Keep the file where whoever can "
         "write to the database cannot change it: audit_verify --checkpoint FILE then finds a cut tail or a rebuilt "
         "chain. The file appears whole or not at all; an earlier one of that name is replaced."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="the file to write")
 
-    def handle(self, *, out: Path, **options: Any) -> None:
+    def run(self, *, out: Path, **options: Any) -> None:
         checkpoint = services.checkpoint()
         try:
             _write(out, json.dumps(checkpoint, indent=2) + "\n")

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from audit import services
-from classifiers.errors import SafetyError
+from audit.management.base import SafetyCommand
 
 
-class Command(BaseCommand):
+class Command(SafetyCommand):
     help = (
         "Checks the audit chain from its first entry to its last: every entry still gives its hash and holds the hash "
         "of the one before it. Prints the size and the head of the chain. If an entry is bad, names the first one and "
@@ -19,16 +19,14 @@ class Command(BaseCommand):
         "found with a checkpoint that audit_checkpoint wrote earlier and that was kept elsewhere."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--checkpoint", type=Path, metavar="FILE", help="also hold the chain against this checkpoint"
         )
 
-    def handle(self, *, checkpoint: Path | None, **options: Any) -> None:
+    def run(self, *, checkpoint: Path | None, **options: Any) -> None:
         try:
             verification = services.verify(checkpoint=checkpoint and _read(checkpoint))
-        except SafetyError as error:
-            raise CommandError(error.message) from error
         except DatabaseError as error:
             raise CommandError(f"The audit chain cannot be read from the database: {error}") from error
         if verification.fault:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import call_command
 from django.db import connection
 
-from runs.management.base import SafetyCommand
+from audit.management.base import SafetyCommand
 
 
 class Command(SafetyCommand):

@@ -1,0 +1,77 @@
+"""What all commands share: one way to say what went wrong, and the options that all of them take."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db import OperationalError, ProgrammingError, connection
+
+from classifiers.errors import SafetyError
+
+
+class SafetyCommand(BaseCommand):
+    """A command whose errors are sentences: each SafetyError becomes a CommandError, exit code 1.
+
+    Subclasses write ``arguments`` and ``run``; the docstring of the module is their help.
+    """
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, formatter_class=_HelpFormatter, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        self.arguments(parser)
+        group = parser.add_argument_group("where and how much")
+        group.add_argument(
+            "--database-url",
+            metavar="URL",
+            help="the database (sqlite:///./ai_monitor.db, postgresql+psycopg://user:password@host/name); "
+            "wins over the environment variable AI_SAFETY_MONITOR_DB",
+        )
+        group.add_argument(
+            "--log-level",
+            choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+            default="INFO",
+            help="what is printed, and stored with a run (default INFO)",
+        )
+
+    def arguments(self, parser: CommandParser) -> None:
+        """Adds the command's own options."""
+
+    def handle(self, *args: Any, **options: Any) -> str | None:
+        for name in ("classifiers", "moderation", "runs", "audit"):
+            logging.getLogger(name).setLevel(options["log_level"])
+        try:
+            return self.run(**options)
+        except SafetyError as error:
+            raise CommandError(error.message) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(_about_database(error)) from error
+
+    def run(self, *args: Any, **options: Any) -> str | None:
+        """The command; what it returns is printed."""
+        raise NotImplementedError
+
+    @property
+    def actor(self) -> str:
+        """Who the audit trail names."""
+        name = type(self).__module__.rpartition(".")[2]
+        return f"command:{name} by {getpass.getuser()}"
+
+
+class _HelpFormatter(DjangoHelpFormatter):
+    """Keeps the paragraphs of a command's description."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(super(_HelpFormatter, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+
+
+def _about_database(error: Exception) -> str:
+    where = connection.settings_dict
+    place = f"{where['HOST'] or 'localhost'}/{where['NAME']}" if connection.vendor == "postgresql" else where["NAME"]
+    if "no such table" in str(error) or "does not exist" in str(error):
+        return f"The database {place} is not set up. Run: python manage.py setup_db"
+    reason = " ".join(str(error).split())
+    return f"The database {place} cannot be used: {reason}. Check --database-url or AI_SAFETY_MONITOR_DB."

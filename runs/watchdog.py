@@ -1,0 +1,185 @@
+"""Keeps a cluster of workers alive: django-q2's qcluster as a process group of its own, killed and begun anew if it stalls.
+
+A cluster can stand still though all its processes live: a worker killed while it waits for a task takes the queue's
+lock with it, a killed monitor leaves all later results unsaved. So life is judged by what comes out, in two ways:
+
+- a process of the cluster holds a chunk and renews its lease: busy, however long the chunk takes;
+- a beat, a small task, was answered under the cluster's name. The row that says so was fetched by its pusher, worked on
+  by its worker and written by its monitor, so all three are at work.
+
+A cluster that shows neither for the length of ``patience`` is killed and started again. Work in hand is taken up by its
+lease; nothing is lost or done twice. Tasks that hold no chunk must therefore end within ``patience``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
+from django_q.models import Success
+from django_q.tasks import async_task
+
+from runs import leases, tasks
+
+logger = logging.getLogger(__name__)
+
+BEAT = "runs.tasks.beat"
+TICK = 1.0  # seconds between two looks
+PAUSE = 5.0  # seconds that a cluster which ended by itself has lasted, or waits, before the next one begins
+GRACE = 30.0  # seconds that a cluster gets to finish what it has in hand when it is told to stop
+
+
+class Watchdog:
+    """Watches the cluster that ``command`` is. ``patience`` is in seconds."""
+
+    def __init__(self, command: Sequence[str], *, patience: float) -> None:
+        self.command = command
+        self.patience = patience
+        self.orders = 0  # to stop; the second one ends the grace
+        self.last_requeue = float("-inf")
+        self.beat: tuple[str, float] | None = None  # the last one sent: its task and when
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._told_to_stop)
+        self.start()
+        logger.info("Workers are started and watched. Stop them with Ctrl-C or SIGTERM.")
+        try:
+            while not self.orders:
+                time.sleep(TICK)
+                self.look()
+        finally:
+            self.stop()
+
+    def _told_to_stop(self, *_: Any) -> None:
+        self.orders += 1
+
+    def start(self) -> None:
+        self.name = uuid.uuid4().hex
+        self.answers: set[str] = set()
+        self.started = self.last_sign = time.monotonic()
+        environment = {**os.environ, "AI_SAFETY_MONITOR_WATCHDOG": self.name}
+        self.cluster = subprocess.Popen(self.command, env=environment, start_new_session=True)  # noqa: S603  ours
+
+    def look(self) -> None:
+        """Once a tick: is the cluster at work, and is any chunk lost?"""
+        if self.cluster.poll() is not None:
+            if time.monotonic() - self.started > PAUSE:
+                self.restart(f"ended by themselves (exit code {self.cluster.returncode})")
+            return
+        if not _tried(self._listen):
+            # Nothing can be said of the cluster while the database or the broker is away.
+            self.last_sign = time.monotonic()
+        if self._silence() > self.patience:
+            self.restart(f"stalled: no sign of life for {self.patience:.0f} s")
+        if time.monotonic() - self.last_requeue > settings.SAFETY_LEASE_SECONDS:
+            self.last_requeue = time.monotonic()
+            _tried(_requeue_lost)
+
+    def restart(self, reason: str) -> None:
+        logger.error("The workers %s. They are started again.", reason)
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        """Lets the cluster finish what it has in hand, for a time, and leaves no process of it behind."""
+        # To the main process alone: django-q2's others would end at once.
+        self.cluster.terminate()
+        deadline = time.monotonic() + GRACE
+        while self.cluster.poll() is None and time.monotonic() < deadline and self.orders < 2:
+            time.sleep(0.1)
+        self.kill()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.cluster.pid, signal.SIGKILL)
+        self.cluster.wait()
+
+    def _silence(self) -> float:
+        return time.monotonic() - self.last_sign
+
+    def _listen(self) -> None:
+        if leases.held_by(self._pids()) or self._answered():
+            self.last_sign = time.monotonic()
+        elif self._silence() > self.patience / 20 and not self._waits():
+            Success.objects.filter(
+                func=BEAT, stopped__lt=timezone.now() - 2 * timedelta(seconds=self.patience)
+            ).delete()
+            self.beat = async_task(BEAT, save=True), time.monotonic()
+
+    def _pids(self) -> set[int]:
+        with suppress(psutil.NoSuchProcess):
+            return {child.pid for child in psutil.Process(self.cluster.pid).children(recursive=True)}
+        return set()
+
+    def _answered(self) -> bool:
+        """Whether a beat came back under this cluster's name since the last look, whoever sent it.
+
+        The broker gives a beat to whichever cluster comes first, on any machine; of many beats each gets some. Rows
+        are not deleted when they are read, because another watchdog may wait for them; the sender removes old ones.
+        """
+        answers = {beat.pk for beat in Success.objects.filter(func=BEAT) if beat.result == self.name}
+        new, self.answers = answers - self.answers, answers
+        return bool(new)
+
+    def _waits(self) -> bool:
+        """Whether the last beat is still on its way.
+
+        The next one is sent only when it came back, to whomever, so that beats don't pile up behind a long queue; one
+        that is not back after half of the patience was swallowed by a cluster that stalled, perhaps another's.
+        """
+        if self.beat is None:
+            return False
+        task, sent = self.beat
+        return time.monotonic() - sent < self.patience / 2 and not Success.objects.filter(pk=task).exists()
+
+
+def _requeue_lost() -> None:
+    if count := tasks.requeue_lost():
+        logger.info("%d chunks that nobody works on are enqueued again.", count)
+
+
+def _tried(action: Callable[[], None]) -> bool:
+    """A watchdog outlives whatever is wrong around it: logs what went wrong and goes on."""
+    close_old_connections()
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001  the database, the broker, and whatever their drivers raise
+        logger.warning("The workers could not be watched for a moment: %s", " ".join(str(error).split()))
+        return False
+    return True
+
+
+def die_with(parent: int) -> None:
+    """Ties this process to its parent, and each process that it forks to itself, however they are killed.
+
+    Else a cluster would live on, unwatched, beside the next one. Only Linux does this for us; elsewhere a
+    ``kill -9`` of run_workers leaves its cluster running, which does no harm to the record but must be ended by hand.
+    """
+    if sys.platform != "linux":
+        return
+    _die_with_parent()
+    if os.getppid() != parent:
+        # It ended before it could be watched.
+        os._exit(1)
+    os.register_at_fork(after_in_child=_die_with_parent)
+
+
+def _die_with_parent() -> None:
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
