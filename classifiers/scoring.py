@@ -71,7 +71,7 @@ def toxic_probability(safe: float, toxic: float) -> float:
 
 
 def _repeated(cache: Any, count: int) -> Any:
-    """The cache of one row as that of ``count`` equal rows: views, not copies. Appending to it leaves ``cache`` alone."""
+    """The cache of one row as that of ``count`` equal rows, by views, not copies. Appending leaves ``cache`` alone."""
     repeated = copy.copy(cache)
     repeated.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in repeated.layers:

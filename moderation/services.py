@@ -50,7 +50,7 @@ def generator(choice: Choice) -> AnswerGenerator:
 
 def info_of(kind: Kind, choice: Choice) -> ModelInfo:
     """Which model stands behind the choice; may load it. Raises ProviderError when it cannot work."""
-    return describe(_provider(kind, choice), _options(kind, choice))
+    return _described(*_configured(kind, choice))
 
 
 def version_of(choice: Choice) -> ClassifierVersion:
@@ -68,7 +68,7 @@ def problems(kind: Kind, choice: Choice) -> list[str]:
 
 
 def make_ready(kind: Kind, choice: Choice) -> None:
-    """Raises ProviderError, with what to do, unless the provider can work here; loads its model."""
+    """Raises ProviderError, with what to do, unless the provider can work here."""
     if found := problems(kind, choice):
         raise ProviderError(" ".join(found))
     info_of(kind, choice)
@@ -93,17 +93,24 @@ def check_alias(kind: Kind, alias: str) -> None:
     )
 
 
-def _options(kind: Kind, choice: Choice) -> dict[str, Any]:
-    check_alias(kind, choice.alias)
-    return {**aliases(kind)[choice.alias].get("OPTIONS", {}), **choice.options}
-
-
 def _provider(kind: Kind, choice: Choice) -> object:
-    backend = aliases(kind)[choice.alias]["BACKEND"] if choice.alias in aliases(kind) else ""
-    return _made(backend, json.dumps(_options(kind, choice), sort_keys=True))
+    return _made(*_configured(kind, choice))
+
+
+def _configured(kind: Kind, choice: Choice) -> tuple[str, str]:
+    """The class behind an alias, and its options with those of the choice, as JSON."""
+    check_alias(kind, choice.alias)
+    entry = aliases(kind)[choice.alias]
+    return entry["BACKEND"], json.dumps({**entry.get("OPTIONS", {}), **choice.options}, sort_keys=True)
 
 
 @lru_cache(maxsize=8)
 def _made(backend: str, options: str) -> object:
     """One instance a process, so that two stages and all chunks share the weights."""
     return load(backend, **json.loads(options))
+
+
+@lru_cache(maxsize=8)
+def _described(backend: str, options: str) -> ModelInfo:
+    """Asked for once a process: it may mean hashing the files of an adapter."""
+    return describe(_made(backend, options), json.loads(options))

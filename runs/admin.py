@@ -114,8 +114,9 @@ class FoundFilter(admin.SimpleListFilter):
         return [("toxic", "Toxic at any stage"), ("errors", "An error at any stage")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        by_value = {"toxic": queryset.flagged, "errors": queryset.errors}
-        return by_value.get(self.value(), queryset.all)()
+        if self.value() == "toxic":
+            return queryset.flagged()
+        return queryset.errors() if self.value() == "errors" else queryset
 
 
 class OfRunAdmin(ReadOnly, admin.ModelAdmin):
@@ -134,19 +135,17 @@ class VerdictInline(ReadOnly, admin.StackedInline):
     model = Verdict
     fields = [
         *("check_name", "stage", "label", "score", "flagged", "reason", "version", "recalled", "latency"),
-        *("categories", "thresholds", "spans", "payload"),
+        *("categories", "thresholds", "spans", "pretty_payload"),
     ]
-    readonly_fields = ["payload"]
+    readonly_fields = ["pretty_payload"]
     ordering = ["pk"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Verdict]:
         return super().get_queryset(request).select_related("version", "payload")
 
     @admin.display(description="the provider's answer")
-    def payload(self, verdict: Verdict) -> SafeString | str:
-        # A verdict may have none, which Django tells by an AttributeError.
-        payload = getattr(verdict, "payload", None)
-        return pretty(payload.value) if payload else "-"
+    def pretty_payload(self, verdict: Verdict) -> SafeString:
+        return pretty(verdict.payload.value)  # one that has none is shown as empty by the admin
 
 
 @admin.register(Result)

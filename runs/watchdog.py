@@ -82,14 +82,15 @@ class Watchdog:
             if time.monotonic() - self.started > PAUSE:
                 self.restart(f"ended by themselves (exit code {self.cluster.returncode})")
             return
+        # Before a beat is sent, which would look like a task that waits.
+        if time.monotonic() - self.last_requeue > settings.SAFETY_LEASE_SECONDS:
+            self.last_requeue = time.monotonic()
+            _tried(_requeue_lost)
         if not _tried(self._listen):
             # Nothing can be said of the cluster while the database or the broker is away.
             self.last_sign = time.monotonic()
         if self._silence() > self.patience:
             self.restart(f"stalled: no sign of life for {self.patience:.0f} s")
-        if time.monotonic() - self.last_requeue > settings.SAFETY_LEASE_SECONDS:
-            self.last_requeue = time.monotonic()
-            _tried(_requeue_lost)
 
     def restart(self, reason: str) -> None:
         logger.error("The workers %s. They are started again.", reason)

@@ -22,6 +22,7 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
     "PRAGMA journal_size_limit=27103364;PRAGMA cache_size=2000;",
 }
+ADVICE = "Write postgresql://user:password@host:5432/name, special characters percent-encoded (%40 for @, %23 for #)."
 
 
 def take_database_url(argv: list[str], environ: MutableMapping[str, str]) -> None:
@@ -71,15 +72,15 @@ def _sqlite(url: str) -> dict[str, Any]:
 
 
 def _postgresql(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"The port in the database URL is not a number: {error}.") from error
+        raise ValueError(f"The database URL cannot be read: {error}. {ADVICE}") from error
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
     name = unquote(parts.path.lstrip("/"))
     if not name:
-        raise ValueError("The database URL names no database: postgresql://user:password@host:5432/NAME")
+        raise ValueError(f"The database URL names no database. {ADVICE}")
     return {
         "ENGINE": SCHEMES["postgresql"],
         "NAME": name,

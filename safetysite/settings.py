@@ -121,11 +121,14 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 
+# Of torch; 0 leaves it to torch, which takes all cores. Several workers on one machine want fewer each.
+THREADS = {"threads": env_int("TORCH_THREADS", 0) or None}
+
 # Providers: an alias, the class behind it and its options; docs/providers.md says how to add one.
 SAFETY_CLASSIFIERS = {
     "gemma": {
         "BACKEND": "classifiers.providers.gemma.GemmaClassifier",
-        "OPTIONS": {"base_model": "google/gemma-2b-it"},
+        "OPTIONS": {"base_model": "google/gemma-2b-it", **THREADS},
     },
     "openai": {
         "BACKEND": "classifiers.providers.openai.OpenAIModeration",
@@ -133,12 +136,15 @@ SAFETY_CLASSIFIERS = {
     },
     "toxic-bert": {
         "BACKEND": "classifiers.providers.huggingface.TextClassification",
-        "OPTIONS": {"model": "unitary/toxic-bert"},
+        "OPTIONS": {"model": "unitary/toxic-bert", **THREADS},
     },
 }
 SAFETY_GENERATORS = {
     "openai": {"BACKEND": "classifiers.providers.openai.OpenAIChat", "OPTIONS": {"model": "gpt-4o-mini"}},
-    "local": {"BACKEND": "classifiers.providers.local.LocalGenerator", "OPTIONS": {"model": "embedded"}},
+    "local": {
+        "BACKEND": "classifiers.providers.local.LocalGenerator",
+        "OPTIONS": {"model": "embedded", **THREADS},
+    },
 }
 
 # How long a chunk stays with a worker that no longer says that it is alive, in seconds.

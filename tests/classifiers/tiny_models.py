@@ -1,5 +1,6 @@
 """Checkpoints of a few thousand random weights, saved as real ones are, so that from_pretrained loads them."""
 
+import json
 from pathlib import Path
 
 CORPUS = ["SAFE TOXIC safe toxic Label Comment you are an idiot the weather is nice today I hate them thank you"] * 20
@@ -88,8 +89,10 @@ def adapter(
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=scale)
-    model.peft_config["default"].base_model_name_or_path = stated_base or str(base)
     model.save_pretrained(str(folder))
+    settings = folder / "adapter_config.json"
+    stated = {"base_model_name_or_path": stated_base or str(base)}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | stated))
     return folder
 
 

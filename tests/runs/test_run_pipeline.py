@@ -26,7 +26,9 @@ def test_it_prints_a_preview_and_writes_the_results(
     prompts_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "out.json"
-    pipeline("--dataset-id", prompts_file(["hello", "toxic", "fail"], id=1), "--preview", 2, "--output", file, "--name", "n")
+    pipeline(
+        "--dataset-id", prompts_file(["hello", "toxic", "fail"], id=1), "--preview", 2, "--output", file, "--name", "n"
+    )
     shown = capsys.readouterr().out
     assert "[0] hello" in shown
     assert "answer  You said: hello" in shown

@@ -233,7 +233,7 @@ def test_a_stalled_cluster_is_replaced(make_queued: Callable[[], Run], tmp_path:
         stalled = started.ready()
         stalled[4].suspend()
         wait_for(lambda: started.cluster and started.cluster[0] != stalled[0], seconds=30)
-        assert not any(process.is_running() for process in stalled)
+        wait_for(lambda: not any(process.is_running() for process in stalled), seconds=5)
         run = make_queued()
         wait_until_done(run)
 

@@ -1,1 +1,0 @@
-from audit.management.base import SafetyCommand  # noqa: F401
