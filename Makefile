@@ -46,4 +46,4 @@ check: .venv/installed-dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 clean:
-	rm -rf .venv staticfiles
+	rm -rf .venv

@@ -11,7 +11,7 @@ from itertools import islice
 
 from classifiers.errors import ProviderError
 from classifiers.protocols import AnswerGenerator, ClassifierProvider, Recall
-from classifiers.text import unstorable
+from classifiers.text import unstorable, unstorable_json
 from classifiers.types import (
     Answer,
     Classification,
@@ -159,11 +159,15 @@ def answer(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
 
 
 def _sound(c: Classification) -> Classification:
-    """A score that is no probability, or a verdict without a score it claims to rest on, is an error."""
+    """A score that is no probability is an error, and so are names that no database takes."""
     scores = [*c.categories.values(), *([] if c.score is None else [c.score])]
-    if all(math.isfinite(score) and 0 <= score <= 1 for score in scores):
+    if not all(math.isfinite(score) and 0 <= score <= 1 for score in scores):
+        reason = f"The classifier gave a score outside 0 to 1: {scores}."
+    elif unfit := unstorable_json([dict(c.categories), c.flagged, dict(c.thresholds)], name="Its answer"):
+        reason = f"The classifier's answer cannot be stored. {unfit}"
+    else:
         return c
-    return Classification.error(f"The classifier gave a score outside 0 to 1: {scores}.", raw=c.raw, latency=c.latency)
+    return Classification.error(reason, raw=c.raw, latency=c.latency)
 
 
 def _storable(a: Answer) -> Answer:

@@ -119,7 +119,11 @@ def _text_column(values: Mapping[str, Any], source: PromptSource) -> str:
         return source.text_column
     found = _usual(values)
     if len(found) != 1:
-        why = f"Several columns may be the text: {', '.join(found)}" if found else "No column with a usual name holds a text"
+        why = (
+            f"Several columns may be the text: {', '.join(found)}"
+            if found
+            else "No column with a usual name holds a text"
+        )
         raise InputError(f"{why}. {there} Name the one to read with --text-column.")
     return found[0]
 

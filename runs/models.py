@@ -68,7 +68,8 @@ class Chunk(models.Model):
         HELD = "HELD"
         DONE = "DONE"
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="chunks")
+    # Here and below: no index of its own, for a unique constraint begins with it, and databases take the wrong one of two.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="chunks", db_index=False)
     index = models.PositiveIntegerField()
     lo = models.PositiveIntegerField()
     hi = models.PositiveIntegerField()
@@ -123,7 +124,7 @@ def pack(prompts: list[Prompt]) -> str:
 class Result(models.Model):
     """One prompt of a run, its answer, and what was decided about both. Lists read only the short columns."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="results")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="results", db_index=False)
     position = models.PositiveIntegerField()
     prompt = models.TextField()
     answer = models.TextField(null=True)
@@ -178,7 +179,7 @@ class Result(models.Model):
 class Verdict(models.Model):
     """A Classification as stored, for a result, a stage and a check. Its raw payload stands apart."""
 
-    result = models.ForeignKey(Result, on_delete=models.CASCADE, related_name="verdicts")
+    result = models.ForeignKey(Result, on_delete=models.CASCADE, related_name="verdicts", db_index=False)
     stage = models.CharField(max_length=6, choices=STAGES)
     check_name = models.CharField(max_length=100)
     label = models.CharField(max_length=5, choices=LABELS)

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from tempfile import TemporaryFile
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from audit.services import record
@@ -306,6 +306,21 @@ def _retry_chunk(run: Run, index: int, prompts: list[Prompt]) -> Chunk:
     return Chunk(run=run, index=index, lo=lo, hi=hi, payload=pack(prompts), retry=True)
 
 
+# For workers
+
+
+def hand_over(run: Run) -> list[int]:
+    """Leaves a run to the workers; gives the chunks that are left to do."""
+    Run.objects.filter(pk=run.pk).update(queued=True)
+    return list(run.chunks.unfinished().order_by("index").values_list("pk", flat=True))
+
+
+def note_enqueued(chunk_id: int, *, before: datetime) -> bool:
+    """Notes that a chunk is enqueued now, unless that was done since ``before``: then it is somebody else's doing."""
+    due = Q(enqueued_at=None) | Q(enqueued_at__lt=before)
+    return bool(Chunk.objects.filter(due, pk=chunk_id).update(enqueued_at=timezone.now()))
+
+
 # Those that nobody works on any more
 
 
@@ -340,6 +355,7 @@ def fail_stalled_runs(*, idle: timedelta, actor: str) -> list[Run]:
     return stalled
 
 
-def _last_sign(run: Run) -> Any:
+def _last_sign(run: Run) -> datetime:
     saved = Result.objects.filter(run=run).order_by("-pk").values_list("created_at", flat=True).first()
-    return max(time for time in (saved, run.started_at, run.created_at) if time)
+    enqueued = run.chunks.unfinished().aggregate(last=Max("enqueued_at"))["last"]
+    return max(time for time in (saved, enqueued, run.started_at, run.created_at) if time)

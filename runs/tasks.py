@@ -8,14 +8,13 @@ import socket
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from runs import services
 from runs.configuration import Configuration
-from runs.models import Chunk, Run
+from runs.models import Run
 
 # A chunk that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
 BACKLOG = timedelta(hours=1)
@@ -23,9 +22,7 @@ BACKLOG = timedelta(hours=1)
 
 def enqueue_run(run: Run) -> int:
     """Hands what is left of a run to the workers; gives the number of tasks. Delivered twice, a task does nothing."""
-    Run.objects.filter(pk=run.pk).update(queued=True)
-    left = run.chunks.unfinished().order_by("index").values_list("pk", flat=True)
-    return _enqueue(list(left), before=timezone.now())
+    return _enqueue(services.hand_over(run), before=timezone.now())
 
 
 def execute_chunk(chunk_id: int) -> bool:
@@ -66,11 +63,8 @@ def worker() -> str:
 
 
 def _enqueue(chunk_ids: list[int], *, before: datetime) -> int:
-    """Each chunk that was not enqueued since; the condition lets one of several machines that found it lost go first."""
-    due = Q(enqueued_at=None) | Q(enqueued_at__lt=before)
-    count = 0
-    for chunk_id in chunk_ids:
-        if Chunk.objects.filter(due, pk=chunk_id).update(enqueued_at=timezone.now()):
-            async_task("runs.tasks.execute_chunk", chunk_id)
-            count += 1
-    return count
+    """Each chunk that was not enqueued since; of several machines that found it lost, one enqueues it."""
+    due = [chunk_id for chunk_id in chunk_ids if services.note_enqueued(chunk_id, before=before)]
+    for chunk_id in due:
+        async_task("runs.tasks.execute_chunk", chunk_id)
+    return len(due)

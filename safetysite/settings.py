@@ -109,7 +109,6 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # Files are served from the packages they stand in, so that a fresh checkout needs no collectstatic.
 WHITENOISE_USE_FINDERS = True
 

@@ -42,12 +42,7 @@ def _of_rows(method: ast.expr) -> bool:
 
 
 # The tasks still note themselves what they have enqueued; when a service does that, this goes.
-OWED = {"runs/tasks.py": pytest.mark.xfail(strict=True)}
-
-
-@pytest.mark.parametrize(
-    "door", [pytest.param(ROOT / name, id=name, marks=OWED.get(name, ())) for name in sorted(doors())]
-)
+@pytest.mark.parametrize("door", [pytest.param(ROOT / name, id=name) for name in sorted(doors())])
 def test_a_door_calls_services_and_writes_nothing(door: Path) -> None:
     assert writes(door.read_text()) == []
 

@@ -95,6 +95,16 @@ def test_a_score_that_is_no_probability_is_an_error(score: float) -> None:
         assert only.input.label is Label.ERROR
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_category_that_no_database_takes_is_an_error(name: str) -> None:
+    for broken in (
+        Classification(Label.TOXIC, score=0.9, categories={name: 0.9}),
+        Classification(Label.TOXIC, score=0.9, flagged=(name,)),
+    ):
+        (only,) = outcomes(["a"], Scripted(broken))
+        assert only.input.label is Label.ERROR
+
+
 @pytest.mark.parametrize(
     ("writer", "reason"),
     [

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import remote
+from classifiers.endpoint import MalformedError
 from classifiers.errors import InputError, ProviderError
 from classifiers.protocols import Checkable, ClassifierProvider, Described
-from classifiers.endpoint import MalformedError
 from classifiers.providers.served import ChatClassifier, begins, prompt_for, toxic_probability
 from classifiers.types import Label, Stage, Subject
 from tests.stub_server import StubServer

@@ -1,0 +1,26 @@
+"""The tests' settings with a fuse: the process ends as by ``kill -9`` before its AI_SAFETY_TEST_FUSE-th SQL statement."""
+
+import os
+import signal
+from itertools import count
+from typing import Any
+
+from django.db.backends.signals import connection_created
+
+from tests.settings import *  # noqa: F403
+
+FUSE = int(os.environ["AI_SAFETY_TEST_FUSE"])
+statements = count(1)
+
+
+def burn(execute: Any, *arguments: Any) -> Any:
+    if next(statements) == FUSE:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return execute(*arguments)
+
+
+def lay_fuse(connection: Any, **_: Any) -> None:
+    connection.execute_wrappers.append(burn)
+
+
+connection_created.connect(lay_fuse, dispatch_uid="fuse")
