@@ -13,12 +13,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django_q.models import Schedule
 
 from audit.admin import ReadOnly
 from classifiers.errors import SafetyError
 from runs import services, tasks
 from runs.models import Result, Run, RunLog, Verdict
 from runs.querysets import ResultQuerySet
+
+# Its form takes the name of any function there is, to be run by the workers; schedule_run takes runs only.
+admin.site.unregister(Schedule)
 
 SHOWN = 80  # characters of a prompt in a list
 
@@ -150,7 +154,7 @@ class VerdictInline(ReadOnly, admin.StackedInline):
 
 @admin.register(Result)
 class ResultAdmin(OfRunAdmin):
-    list_display = ["place", "input_label", "input_score", "output_label", "output_score", "beginning"]
+    list_display = ["place", "beginning", "input", "output"]
     list_filter = [FoundFilter, "input_label", "output_label"]
     order = "position"
     inlines = [VerdictInline]
@@ -170,9 +174,21 @@ class ResultAdmin(OfRunAdmin):
     def beginning(self, result: Any) -> str:
         return result.start if len(result.start) <= SHOWN else f"{result.start[:SHOWN]}…"
 
+    @admin.display
+    def input(self, result: Result) -> str:
+        return _said(result.input_label, result.input_score)
+
+    @admin.display
+    def output(self, result: Result) -> str | None:
+        return _said(result.output_label, result.output_score) if result.output_label else None
+
     @admin.display(description="metadata")
     def pretty_metadata(self, result: Result) -> SafeString:
         return pretty(result.metadata)
+
+
+def _said(label: str, score: float | None) -> str:
+    return label if score is None else f"{label} {score:.2f}"
 
 
 @admin.register(RunLog)

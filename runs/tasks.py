@@ -41,7 +41,7 @@ def requeue_lost() -> int:
     return enqueued
 
 
-def start_scheduled_run(configuration: str, *, name: str, due: str) -> int:
+def start_scheduled_run(configuration: str, name: str, *, due: str) -> int:
     """Makes the run of a schedule that was due at a time, once, and hands it to the workers; gives its number."""
     named = f"{name} {due}"
     run = Run.objects.filter(name=named).first()

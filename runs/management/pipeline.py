@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import secrets
 import sys
@@ -55,15 +56,18 @@ class RunCommand(SafetyCommand):
             export_run(run, form="json", path=output, actor=self.actor)
         return summary(run, output)
 
-    def _made(self, **options: Any) -> Run:
-        if options["retry_errors"]:
-            raise InputError("--retry-errors goes with --resume RUN.")
-        configuration = Configuration(
+    def configuration(self, **options: Any) -> Configuration:
+        return Configuration(
             source=source_of(**options),
             batch_size=options["batch_size"],
             reuse_verdicts=options["reuse_verdicts"],
             **self.checks(**options),
         )
+
+    def _made(self, **options: Any) -> Run:
+        if options["retry_errors"]:
+            raise InputError("--retry-errors goes with --resume RUN.")
+        configuration = self.configuration(**options)
         return services.create_run(configuration, actor=self.actor, name=options["name"], queued=options["queue"])
 
     def _taken_up(self, **options: Any) -> Run:
@@ -128,6 +132,17 @@ def add_source_arguments(parser: CommandParser) -> None:
 def add_run_arguments(parser: CommandParser) -> None:
     group = parser.add_argument_group("the run")
     group.add_argument("--name", default="", help="what to call it (default: the data set and the time)")
+    add_batch_arguments(group)
+    group.add_argument("--queue", action="store_true", help="hand the run to the workers (run_workers) and return")
+    group.add_argument(
+        "--resume", metavar="RUN", help="go on with a run that was stopped, killed or failed: its number or name"
+    )
+    group.add_argument("--retry-errors", action="store_true", help="with --resume: judge again what ended in an ERROR")
+    group.add_argument("--output", type=Path, metavar="FILE", help="write the results as JSON when the run is done")
+    group.add_argument("--preview", type=int, default=0, metavar="N", help="print the first N results as they come")
+
+
+def add_batch_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--batch-size",
         type=int,
@@ -140,13 +155,6 @@ def add_run_arguments(parser: CommandParser) -> None:
         action="store_true",
         help="take over what the same version of a classifier said of the same text in an earlier run; errors never",
     )
-    group.add_argument("--queue", action="store_true", help="hand the run to the workers (run_workers) and return")
-    group.add_argument(
-        "--resume", metavar="RUN", help="go on with a run that was stopped, killed or failed: its number or name"
-    )
-    group.add_argument("--retry-errors", action="store_true", help="with --resume: judge again what ended in an ERROR")
-    group.add_argument("--output", type=Path, metavar="FILE", help="write the results as JSON when the run is done")
-    group.add_argument("--preview", type=int, default=0, metavar="N", help="print the first N results as they come")
 
 
 def source_of(**options: Any) -> PromptSource:
@@ -159,10 +167,11 @@ def source_of(**options: Any) -> PromptSource:
 
 def choice(alias: str, **options: Any) -> Choice:
     """The alias with the options that were given; paths are made absolute, since a worker stands elsewhere."""
-    return Choice(alias, {name: _elsewhere(value) for name, value in options.items() if value is not None})
+    return Choice(alias, {name: absolute(value) for name, value in options.items() if value is not None})
 
 
-def _elsewhere(value: Any) -> Any:
+def absolute(value: Any) -> Any:
+    """What names a file or folder here, so that it names it from anywhere; anything else as it is."""
     path = Path(value).expanduser() if isinstance(value, str) and value != "embedded" else None
     return str(path.resolve()) if path and path.exists() else value
 

@@ -23,6 +23,10 @@ class Command(RunCommand):
     help = __doc__
 
     def arguments(self, parser: CommandParser) -> None:
+        self.add_check_arguments(parser)
+        super().arguments(parser)
+
+    def add_check_arguments(self, parser: CommandParser) -> None:
         classifiers, generators = ", ".join(aliases("classifier")), ", ".join(aliases("generator"))
         group = parser.add_argument_group("who judges, who answers")
         group.add_argument(
@@ -63,7 +67,6 @@ class Command(RunCommand):
         group.add_argument("--openai-answer-model", metavar="MODEL", help="default gpt-4o-mini")
         group.add_argument("--openai-moderation-model", metavar="MODEL", help="default omni-moderation-latest")
         group.add_argument("--max-new-tokens", type=int, metavar="N", help="length of an answer of the local generator")
-        super().arguments(parser)
 
     def checks(self, **options: Any) -> dict[str, Any]:
         of_classifier = {

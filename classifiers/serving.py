@@ -1,0 +1,367 @@
+"""Local models behind OpenAI's protocol: one process holds the weights, and all others ask it as they would ask vLLM.
+
+POST /v1/moderations and /v1/chat/completions, with an alias as ``model``; GET /v1/models and /healthz. Whatever waits for
+a model, from whichever client, goes to it in one call. No key is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Generic, TypeVar
+
+from classifiers import pipeline
+from classifiers.errors import InputError, NotFoundError, ProviderError, SafetyError, TransientError
+from classifiers.protocols import AnswerGenerator, ClassifierProvider
+from classifiers.types import Answer, Classification, Label, ModelInfo, Stage, Subject
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Route = Callable[[bytes], dict[str, Any]]
+
+MAX_BODY = 16 * 2**20  # bytes of a request
+GRACE = 30.0  # seconds that the batch in hand gets when the server stops
+IDLE = 75.0  # seconds that a connection is kept without a request
+
+
+class QueueFullError(TransientError):
+    """As much waits as may wait."""
+
+    code = "queue_full"
+    status = 429
+
+
+class TooLargeError(InputError):
+    code = "too_large"
+    status = 413
+
+
+class UnansweredError(SafetyError):
+    """The generator gave no answer to this prompt, and would give none to it again."""
+
+    code = "no_answer"
+    status = 422
+
+
+class Batcher(Generic[Item, Made]):
+    """One thread that makes a call for many: what waits is put together, in order, up to ``most`` items a call.
+
+    Who comes first waits ``patience`` seconds for others; with ``room`` items waiting, nobody else is let in.
+    """
+
+    def __init__(
+        self, call: Callable[[list[Item]], list[Made]], *, most: int = 64, patience: float = 0.005, room: int = 1024
+    ) -> None:
+        self.call, self.most, self.patience, self.room = call, most, patience, room
+        self.waiting: deque[tuple[Item, Future[Made]]] = deque()
+        self.stopping = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._thread.start()
+
+    def ask(self, items: Sequence[Item]) -> list[Made]:
+        """What the call makes of each item, in order, when it is done.
+
+        Raises QueueFullError, TransientError when the batcher stops, and whatever the call raises.
+        """
+        asked: list[tuple[Item, Future[Made]]] = [(item, Future()) for item in items]
+        with self._changed:
+            if self.stopping:
+                raise _stopping()
+            if len(self.waiting) >= self.room:
+                raise QueueFullError(f"{len(self.waiting)} texts wait already. Try again later.", retry_after=1)
+            self.waiting.extend(asked)
+            self._changed.notify()
+        return [future.result() for _, future in asked]
+
+    def stop(self) -> None:
+        """Lets the call in hand end; whoever waits for a later one is told to try again."""
+        with self._changed:
+            self.stopping = True
+            while self.waiting:
+                self.waiting.popleft()[1].set_exception(_stopping())
+            self._changed.notify()
+        self._thread.join(GRACE)
+
+    def _work(self) -> None:
+        while batch := self._next():
+            futures = [future for _, future in batch]
+            try:
+                for future, made in zip(futures, self.call([item for item, _ in batch]), strict=True):
+                    future.set_result(made)
+            except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait in ask()
+                for future in futures:
+                    if not future.done():
+                        future.set_exception(error)
+
+    def _next(self) -> list[tuple[Item, Future[Made]]]:
+        """The next batch; none when it is time to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.waiting or self.stopping)
+            self._changed.wait_for(lambda: len(self.waiting) >= self.most or self.stopping, timeout=self.patience)
+            return [self.waiting.popleft() for _ in range(min(self.most, len(self.waiting)))]
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted(Generic[Item, Made]):
+    """A model at work under an alias: which one it is, and its queue."""
+
+    alias: str
+    info: ModelInfo
+    batcher: Batcher[Item, Made]
+
+    @property
+    def heading(self) -> dict[str, Any]:
+        """What each answer says of who gave it. The fingerprint tells a client that the model was changed."""
+        return {"id": uuid.uuid4().hex, "model": self.alias, "system_fingerprint": self.info.fingerprint}
+
+
+class ModelServer(ThreadingHTTPServer):
+    """Serves the models that were added to it, from ``with server:`` on until the block ends.
+
+    The address is taken at once and answers when the block begins; port 0 takes a free one. Raises InputError when the
+    address cannot be had.
+    """
+
+    request_queue_size = 128
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.classifiers: dict[str, Hosted[Subject, Classification]] = {}
+        self.generators: dict[str, Hosted[str, Answer]] = {}
+        self._answering = 0
+        self._changed = threading.Condition()
+        super().__init__((host, port), _Handler, bind_and_activate=False)
+        try:
+            self.server_bind()
+        except OSError as error:
+            self.server_close()
+            raise InputError(f"The address {host}:{port} cannot be used: {error.strerror or error}.") from error
+
+    @property
+    def url(self) -> str:
+        host, port = self.server_address[:2]
+        return f"http://{f'[{host!s}]' if ':' in str(host) else host!s}:{port}/v1"
+
+    def add_classifier(self, alias: str, provider: ClassifierProvider, info: ModelInfo) -> None:
+        """Loads the classifier, by the one thread that will ever use it. Raises ProviderError."""
+        batcher = Batcher(partial(pipeline.classify, provider))
+        self.classifiers[alias] = Hosted(alias, info, batcher)
+        (tried,) = batcher.ask([Subject("Hello.", Stage.INPUT)])
+        if tried.label is Label.ERROR:
+            raise ProviderError(f"{alias} cannot judge even a greeting: {tried.reason}")
+
+    def add_generator(self, alias: str, provider: AnswerGenerator, info: ModelInfo) -> None:
+        """The same for one that answers."""
+        batcher = Batcher(partial(pipeline.answer, provider))
+        self.generators[alias] = Hosted(alias, info, batcher)
+        (tried,) = batcher.ask(["Hello."])
+        if tried.text is None:
+            raise ProviderError(f"{alias} cannot answer even a greeting: {tried.reason}")
+
+    def __enter__(self) -> ModelServer:
+        self.server_activate()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the batches in hand, answers whoever is owed an answer, and lets go of the address."""
+        self.shutdown()
+        for batcher in self.batchers.values():
+            batcher.stop()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._answering, timeout=GRACE)
+        self.server_close()
+
+    @property
+    def batchers(self) -> dict[str, Batcher[Any, Any]]:
+        hosted: dict[str, Mapping[str, Hosted[Any, Any]]] = {
+            "classifier": self.classifiers,
+            "generator": self.generators,
+        }
+        return {f"{kind} {alias}": model.batcher for kind, models in hosted.items() for alias, model in models.items()}
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Counts who is owed an answer."""
+        with self._changed:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._answering -= 1
+                self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news; anything else is a fault of ours, and the client finds itself cut off."""
+        level = logging.DEBUG if isinstance(sys.exc_info()[1], OSError) else logging.ERROR
+        logger.log(level, "A request of %s failed", client_address, exc_info=True)
+
+    # What it answers
+
+    def models(self, _: bytes) -> dict[str, Any]:
+        """Each alias once, with the exact version of the model that judges, and of the one that answers, under it."""
+        listed: dict[str, dict[str, Any]] = {}
+        for field, hosted in (("classifier_version", self.classifiers), ("generator_version", self.generators)):
+            for alias, model in hosted.items():
+                entry = listed.setdefault(alias, {"id": alias, "object": "model", "owned_by": "serve_models"})
+                entry[field] = {**asdict(model.info), "fingerprint": model.info.fingerprint}
+        return {"object": "list", "data": list(listed.values())}
+
+    def health(self, _: bytes) -> dict[str, Any]:
+        return {"status": "ok", "waiting": {name: len(batcher.waiting) for name, batcher in self.batchers.items()}}
+
+    def moderate(self, content: bytes) -> dict[str, Any]:
+        """Texts come without their stage and prompt, so they are judged by themselves, as prompts are."""
+        body = _object(content)
+        judge = _find(self.classifiers, body, "classifier")
+        texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise InputError("input must be a text or an array of texts.")
+        judged = judge.batcher.ask([Subject(text, Stage.INPUT) for text in texts])
+        return {**judge.heading, "results": [moderation_result(found) for found in judged]}
+
+    def chat(self, content: bytes) -> dict[str, Any]:
+        """Answers the last message. How long an answer may get, and the temperature, are the generator's own."""
+        body = _object(content)
+        generator = _find(self.generators, body, "generator")
+        (answer,) = generator.batcher.ask([_prompt(body)])
+        if answer.text is None:
+            raise UnansweredError(answer.reason or "The generator gave no answer.")
+        message = {"role": "assistant", "content": answer.text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        return {
+            **generator.heading,
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "choices": [choice],
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ModelServer
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "ai-safety-monitor", ""
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body in one piece
+    timeout = IDLE
+
+    def do_GET(self) -> None:
+        self._serve({"/v1/models": self.server.models, "/healthz": self.server.health})
+
+    def do_POST(self) -> None:
+        self._serve({"/v1/moderations": self.server.moderate, "/v1/chat/completions": self.server.chat})
+
+    def _serve(self, routes: Mapping[str, Route]) -> None:
+        with self.server.answering():
+            try:
+                content = self._content()
+                route = routes.get(self.path.partition("?")[0])
+                if route is None:
+                    raise NotFoundError(f"There is no {self.command} {self.path[:100]} here.")
+                self._send(200, route(content))
+            except SafetyError as error:
+                self._send(error.status, {"error": _error(error)}, retry_after=getattr(error, "retry_after", None))
+
+    def _content(self) -> bytes:
+        """The body, read to its end even if it is not wanted: else the client, still sending, would not see why."""
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            raise InputError("Send the body in one piece, with its Content-Length.")
+        left = int(length)
+        if left <= MAX_BODY:
+            return self.rfile.read(left)
+        while left and (piece := self.rfile.read(min(left, 2**20))):
+            left -= len(piece)
+        raise TooLargeError(f"The body has {length} bytes; the limit is {MAX_BODY}. Send fewer texts at a time.")
+
+    def _send(self, status: int, body: dict[str, Any], *, retry_after: float | None = None) -> None:
+        content = json.dumps(body, default=str).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        if retry_after is not None:
+            self.send_header("Retry-After", f"{retry_after:.0f}")
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        logger.debug(format, *args)
+
+
+def moderation_result(found: Classification) -> dict[str, Any]:
+    """A classification as a result of /v1/moderations, with the provider's categories and the thresholds it applied.
+
+    A text that could not be judged has an ``error`` and no verdict, so that nobody takes it for safe; so has one whose
+    verdict comes without a score, which this protocol needs.
+    """
+    scores = dict(found.categories) or ({} if found.score is None else {"toxic": found.score})
+    if found.label is Label.ERROR or not scores:
+        reason = found.reason or f"The classifier said {found.label} and gave no score."
+        return {"error": {"message": reason, "type": "unjudged", "param": None, "code": "unjudged"}}
+    return {
+        "flagged": found.label is Label.TOXIC,
+        "categories": {name: name in found.flagged for name in scores},
+        "category_scores": scores,
+        "category_applied_input_types": {name: ["text"] for name in scores},
+        "thresholds": dict(found.thresholds),
+    }
+
+
+def _find(hosted: Mapping[str, Hosted[Item, Made]], body: Mapping[str, Any], kind: str) -> Hosted[Item, Made]:
+    alias = body.get("model")
+    if isinstance(alias, str) and alias in hosted:
+        return hosted[alias]
+    raise NotFoundError(
+        f"No {kind} {alias!r} is served here, only: {', '.join(hosted) or 'none'}. "
+        "Models are chosen where serve_models runs.",
+        code="model_not_found",
+    )
+
+
+def _prompt(body: Mapping[str, Any]) -> str:
+    """The last user message. What would change the answer and cannot be kept to is refused, not passed over."""
+    match body:
+        case {"stream": True}:
+            raise InputError("Answers are not streamed here. Leave stream out.")
+        case {"messages": [*_, {"role": "system" | "developer"}, {"role": "user"}]}:
+            raise InputError("This generator takes plain prompts, without a system message. Leave it out.")
+        case {"messages": [*_, {"role": "user", "content": str(prompt)}]}:
+            return prompt
+    raise InputError("messages must end with one whose role is user and whose content is a text.")
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"The body is not JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise InputError("The body must be a JSON object.")
+    return body
+
+
+def _error(error: SafetyError) -> dict[str, Any]:
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"message": error.message, "type": kind, "param": None, "code": error.code}
+
+
+def _stopping() -> TransientError:
+    return TransientError("The model server is stopping. Try again when it is back.")
