@@ -33,9 +33,10 @@ serve: install
 	$(BIN)/gunicorn safetysite.wsgi --bind $(ADDRESS) --threads 8 --access-logfile -
 
 # Everything, on SQLite and on a real PostgreSQL that the tests start themselves (or the one of TEST_DATABASE_URL).
+# What needs no database, the classifiers, is tested once.
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --database sqlite
-	$(BIN)/python -m pytest --database postgresql
+	$(BIN)/python -m pytest --database postgresql --ignore tests/classifiers
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

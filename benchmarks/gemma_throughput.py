@@ -1,6 +1,6 @@
 """How fast first-token scoring is against the two plain ways to get a label out of the same model.
 
-    python benchmarks/gemma_throughput.py [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16]
+    python -m benchmarks.gemma_throughput [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16]
 
 All three read the same full prompts with the embedded Gemma, in one process, precision and thread count. They take
 turns in rounds, so that whatever else the machine does hits all alike; a figure is the median ratio of the rounds.

@@ -1,6 +1,6 @@
 """What the pipeline adds to bare inserts: wall time against bulk_create of the same rows, and memory growth.
 
-    python benchmarks/overhead.py [--prompts 100000]
+    python -m benchmarks.overhead [--prompts 100000]
 
 Each size runs in a process of its own, so that its memory is its own.
 """
@@ -15,14 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 BATCH = 500
 
 
 def measure(count: int) -> dict[str, float]:
-    from setup import prepare
+    from benchmarks.setup import prepare
 
     folder = prepare()
     logging.disable(logging.INFO)

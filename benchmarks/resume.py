@@ -1,6 +1,6 @@
 """How soon a long run goes on: from starting the command to its first newly saved results.
 
-python benchmarks/resume.py [--done 200000]
+python -m benchmarks.resume [--done 200000]
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ import subprocess
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from setup import ROOT, prepare
+from benchmarks.setup import ROOT, prepare
 
 BATCH = 500
 

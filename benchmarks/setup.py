@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,7 +11,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def prepare() -> Path:
     """Django on an empty database, with the fake providers; gives a folder for files. Call it before importing apps."""
-    sys.path.insert(0, str(ROOT))
     folder = Path(tempfile.mkdtemp(prefix="safety-bench-"))
     os.environ.setdefault("AI_SAFETY_MONITOR_DB", f"sqlite:///{folder}/bench.db")
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"

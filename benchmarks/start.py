@@ -1,6 +1,6 @@
 """`manage.py check` against the same command of a bare Django project, in turns; and what it imports.
 
-python benchmarks/start.py
+python -m benchmarks.start
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Two workers against one: wall time of the same queued run, on the fake provider with 50 ms latency, on PostgreSQL.
 
-    python benchmarks/two_workers.py [--chunks 100] [--rounds 3]
+    python -m benchmarks.two_workers [--chunks 100] [--rounds 3]
 
 The server is the one of TEST_DATABASE_URL, whose database the runs are written to, else one started for this. Each
 measurement begins when the workers are at work, so that their start does not count, and ends with the run.
@@ -84,7 +84,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="safety-bench-"))
     folder.chmod(0o755)
     with postgresql(folder):
-        from setup import prepare
+        from benchmarks.setup import prepare
 
         prepare()
         warm, full = configured(folder, 4), configured(folder, given.chunks)

@@ -58,7 +58,15 @@ def _load_dataset(datasets: Any, source: PromptSource) -> Any:
         path, config = named["path"], named["config"]
     else:
         raise InputError(f"{source.dataset_id} is neither a file here nor a hub id (owner/name). Check --dataset-id.")
+    if source.limit and not source.path.is_dir():
+        require_reachable()
     return datasets.load_dataset(path, config, split=source.split, streaming=source.limit > 0)
+
+
+def require_reachable() -> None:
+    """Raises the HTTP client's error when the hub does not answer; its libraries would try for half a minute to find out."""
+    hub = need("huggingface_hub", feature="The Hugging Face hub")
+    hub.get_session().head(hub.constants.ENDPOINT, timeout=10)
 
 
 @contextmanager

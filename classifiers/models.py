@@ -16,6 +16,7 @@ from typing import Any
 
 from classifiers.embedded import MARKER, converted, file_digest, source_digest
 from classifiers.errors import ProviderError
+from classifiers.hub import require_reachable
 from classifiers.loading import need
 
 # What transformers needs of a repository: the top level only, no code
@@ -220,6 +221,7 @@ def _check_reachable(name: str, revision: str | None, embedded_package: str) -> 
     except ProviderError:
         hub = need("huggingface_hub", feature="A model from the Hugging Face hub")
         with hub_errors_explained(name):
+            require_reachable()
             hub.hf_hub_download(name, "config.json", revision=revision)
 
 
@@ -242,7 +244,7 @@ def hub_errors_explained(name: str) -> Iterator[None]:
             f"There is no model {name} on the Hugging Face hub that you may read. Check the spelling; "
             "a private one needs `hf auth login`."
         ) from error
-    except OSError as error:
+    except (OSError, errors.HTTPError) as error:
         raise ProviderError(
             f"{name} is not in the local cache and the Hugging Face hub cannot be reached ({_first_line(error)}). "
             "Check the network and HF_HUB_OFFLINE, or name a local folder, a GGUF file or `embedded`.",

@@ -143,6 +143,7 @@ class ModelServer(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.classifiers: dict[str, Hosted[Subject, Classification]] = {}
         self.generators: dict[str, Hosted[str, Answer]] = {}
+        self.closing = False
         self._answering = 0
         self._changed = threading.Condition()
         super().__init__((host, port), _Handler, bind_and_activate=False)
@@ -180,6 +181,7 @@ class ModelServer(ThreadingHTTPServer):
 
     def __exit__(self, *exception: object) -> None:
         """Ends the batches in hand, answers whoever is owed an answer, and lets go of the address."""
+        self.closing = True
         self.shutdown()
         for batcher in self.batchers.values():
             batcher.stop()
@@ -298,6 +300,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         if retry_after is not None:
             self.send_header("Retry-After", f"{retry_after:.0f}")
+        if self.server.closing:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
@@ -338,14 +342,17 @@ def _find(hosted: Mapping[str, Hosted[Item, Made]], body: Mapping[str, Any], kin
 
 def _prompt(body: Mapping[str, Any]) -> str:
     """The last user message. What would change the answer and cannot be kept to is refused, not passed over."""
-    match body:
-        case {"stream": True}:
-            raise InputError("Answers are not streamed here. Leave stream out.")
-        case {"messages": [*_, {"role": "system" | "developer"}, {"role": "user"}]}:
-            raise InputError("This generator takes plain prompts, without a system message. Leave it out.")
-        case {"messages": [*_, {"role": "user", "content": str(prompt)}]}:
-            return prompt
-    raise InputError("messages must end with one whose role is user and whose content is a text.")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+        raise InputError("messages must be an array of messages.")
+    if any(message.get("role") in ("system", "developer") for message in messages):
+        raise InputError("This generator takes plain prompts, without a system message. Leave it out.")
+    if body.get("stream"):
+        raise InputError("Answers are not streamed here. Leave stream out.")
+    prompt = messages[-1].get("content")
+    if messages[-1].get("role") != "user" or not isinstance(prompt, str):
+        raise InputError("The last message must be the user's, and its content a text.")
+    return prompt
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -30,7 +30,8 @@ MAX_NAME = 100
 
 
 def schedules() -> QuerySet[Schedule]:
-    return Schedule.objects.filter(func=TASK).order_by("name")
+    made: QuerySet[Schedule] = Schedule.objects.filter(func=TASK)
+    return made.order_by("name")
 
 
 def schedule_run(configuration: Configuration, *, name: str, actor: str, every: str = "", cron: str = "") -> Schedule:

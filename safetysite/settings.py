@@ -145,6 +145,12 @@ SAFETY_GENERATORS = {
         "OPTIONS": {"model": "embedded", **THREADS},
     },
 }
+if MODEL_SERVER := env("MODEL_SERVER"):
+    # One process holds the local models (manage.py serve_models); here their aliases are clients of it.
+    for alias in ("gemma", "toxic-bert", "local"):
+        kind, client = (SAFETY_GENERATORS, "Chat") if alias == "local" else (SAFETY_CLASSIFIERS, "Moderation")
+        options = {"model": alias, "base_url": MODEL_SERVER, "timeout": 600.0}
+        kind[alias] = {"BACKEND": f"classifiers.providers.openai.OpenAI{client}", "OPTIONS": options}
 
 # How long a chunk stays with a worker that no longer says that it is alive, in seconds.
 SAFETY_LEASE_SECONDS = env_int("LEASE_SECONDS", 60)

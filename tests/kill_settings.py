@@ -1,4 +1,7 @@
-"""The tests' settings with a fuse: the process ends as by ``kill -9`` before its AI_SAFETY_TEST_FUSE-th SQL statement."""
+"""The tests' settings with a fuse: the process ends as by ``kill -9`` inside a transaction.
+
+AI_SAFETY_TEST_FUSE is the number of the SQL statement, counting those inside transactions, before which it does.
+"""
 
 import os
 import signal
@@ -13,10 +16,10 @@ FUSE = int(os.environ["AI_SAFETY_TEST_FUSE"])
 statements = count(1)
 
 
-def burn(execute: Any, *arguments: Any) -> Any:
-    if next(statements) == FUSE:
+def burn(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    if context["connection"].in_atomic_block and next(statements) == FUSE:
         os.kill(os.getpid(), signal.SIGKILL)
-    return execute(*arguments)
+    return execute(sql, params, many, context)
 
 
 def lay_fuse(connection: Any, **_: Any) -> None:

@@ -141,6 +141,8 @@ class GemmaClassifier:
         ]
 
     def describe(self) -> ModelInfo:
+        if self.adapter:
+            _check_adapter(self.adapter, self.checkpoint)
         return ModelInfo(
             provider="gemma",
             model=self.base_model,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from classifiers.endpoint import Connection, Endpoint, MalformedError, Rejected, first_choice
-from classifiers.errors import InputError, SafetyError
+from classifiers.errors import InputError, ProviderError, SafetyError
 from classifiers.types import Answer, Classification, Label, ModelInfo, Subject, digest
+
+# What a server may say of its model; a judgement over this protocol never depends on more than the text.
+NAMED = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype", "settings")
 
 
 class OpenAIModeration:
@@ -29,7 +32,8 @@ class OpenAIModeration:
         thresholds: Mapping[str, float] | None = None,
         **connection: Unpack[Connection],
     ) -> None:
-        self.endpoint = Endpoint(model, **connection)
+        self.endpoint = _endpoint(model, connection)
+        self.origin = _Origin(self.endpoint, "classifier_version")
         self.texts_per_request = texts_per_request
         self.thresholds = dict(thresholds or {})
         if texts_per_request < 1:
@@ -59,6 +63,10 @@ class OpenAIModeration:
         return [answers[i] for i in range(len(texts))]
 
     def describe(self) -> ModelInfo:
+        """Behind ``manage.py serve_models``: the very model that judges there, as if it judged here."""
+        if served := self.origin.info():
+            own = {"thresholds": self.thresholds} if self.thresholds else {}
+            return replace(served, settings={**served.settings, **own})
         settings = {"base_url": self.endpoint.base_url, "thresholds": self.thresholds}
         return ModelInfo(provider="openai", model=self.endpoint.model, settings=settings)
 
@@ -71,6 +79,7 @@ class OpenAIModeration:
         if not isinstance(results, list) or len(results) != len(texts):
             count = len(results) if isinstance(results, list) else "no"
             raise MalformedError(f"{self.endpoint.name} gave {count} results for {len(texts)} texts.")
+        self.origin.check(body)
         return [self._judge(result, body.get("model"), latency) for result in results]
 
     def _judge(self, result: Any, model: Any, latency: float) -> Classification:
@@ -84,7 +93,7 @@ class OpenAIModeration:
             score=max(found.scores.values()),
             categories=found.scores,
             flagged=flagged,
-            thresholds=self.thresholds,
+            thresholds={**found.thresholds, **self.thresholds},
             raw={**result, "model": model},
             latency=latency,
         )
@@ -92,16 +101,19 @@ class OpenAIModeration:
 
 @dataclass(frozen=True)
 class _Moderation:
-    """A moderation result, checked. ``flags`` and ``scores`` are by wire name; a flag may be null."""
+    """A moderation result, checked. All maps are by wire name; a flag may be null."""
 
     flagged: bool
     flags: Mapping[str, bool | None]
     scores: Mapping[str, float]
+    thresholds: Mapping[str, float]  # that the server applied, if it is one that says so
 
     @classmethod
     def read(cls, result: Any, *, required: Iterable[str] = ()) -> _Moderation:
         """MalformedError, as the end of a sentence, unless all is there: categories with a flag have a score too."""
         fields = result if isinstance(result, dict) else {}
+        if isinstance(error := fields.get("error"), dict):
+            raise MalformedError(f"could not judge this text: {str(error.get('message') or 'no reason given')[:300]}")
         flagged, flags, scores = (fields.get(name) for name in ("flagged", "categories", "category_scores"))
         if not (isinstance(flagged, bool) and isinstance(flags, dict) and isinstance(scores, dict) and scores):
             raise MalformedError("gave a result without flagged, categories or category_scores.")
@@ -117,7 +129,9 @@ class _Moderation:
                 raise MalformedError(f"gave {score!r} as the score of {name}; it must lie between 0 and 1.")
         if not judged:
             raise MalformedError("gave no score for any category.")
-        return cls(flagged, flags, {name: float(score) for name, score in judged.items()})
+        applied = fields.get("thresholds")
+        thresholds = {k: v for k, v in applied.items() if _is_probability(v)} if isinstance(applied, dict) else {}
+        return cls(flagged, flags, {name: float(score) for name, score in judged.items()}, thresholds)
 
     def flagged_categories(self, thresholds: Mapping[str, float]) -> tuple[str, ...]:
         own = {name for name, threshold in thresholds.items() if self.scores[name] >= threshold}
@@ -148,7 +162,8 @@ class OpenAIChat:
         temperature: float | None = 0.0,
         **connection: Unpack[Connection],
     ) -> None:
-        self.endpoint = Endpoint(model, **connection)
+        self.endpoint = _endpoint(model, connection)
+        self.origin = _Origin(self.endpoint, "generator_version")
         self.system_prompt = system_prompt
         self.max_tokens = max_tokens
         self.temperature = temperature
@@ -158,6 +173,9 @@ class OpenAIChat:
         return [Answer(None, reason=reply.message) if isinstance(reply, SafetyError) else reply for reply in replies]
 
     def describe(self) -> ModelInfo:
+        """Behind ``manage.py serve_models``: the very model that answers there, with its own settings."""
+        if served := self.origin.info():
+            return served
         return ModelInfo(
             provider="openai",
             model=self.endpoint.model,
@@ -182,6 +200,7 @@ class OpenAIChat:
             messages=[*messages, {"role": "user", "content": prompt}],
             **parameters,
         )
+        self.origin.check(body)
         text, reason = self._read(body)
         return Answer(text, reason=reason, raw=body, latency=latency)
 
@@ -199,6 +218,62 @@ class OpenAIChat:
         if finish == "content_filter":
             return None, f"{self.endpoint.name} withheld the answer: its content filter stopped it."
         return None, f"{self.endpoint.name} gave an answer without text (finish reason: {finish})."
+
+
+class _Origin:
+    """Which model stands behind an alias of ``manage.py serve_models``, which lists it under ``field``.
+
+    OpenAI is not asked; other servers do not say.
+    """
+
+    def __init__(self, endpoint: Endpoint, field: str) -> None:
+        self.endpoint, self.field = endpoint, field
+        self.listed: list[Any] | None = None
+
+    def info(self) -> ModelInfo | None:
+        """None where it is not said. Raises ProviderError when the server has models, but not this one."""
+        found = self._versions()
+        if found and self.endpoint.model not in found:
+            raise ProviderError(
+                f"{self.endpoint.name} does not serve {self.endpoint.model}, only: {', '.join(found)}. "
+                "The model is chosen where serve_models runs; name the alias there."
+            )
+        version = found.get(self.endpoint.model)
+        return ModelInfo(**{name: version[name] for name in NAMED if name in version}) if version else None
+
+    def check(self, body: Mapping[str, Any]) -> None:
+        """Raises ProviderError when an answer comes from another version than the one that ``info`` gave."""
+        version = self._versions(ask=False).get(self.endpoint.model)
+        if version and body.get("system_fingerprint") != version.get("fingerprint"):
+            self.listed = None
+            raise ProviderError(
+                f"{self.endpoint.name} has changed the model behind {self.endpoint.model} since it was asked which one "
+                "it is. Start or resume the run: its verdicts will name the new one."
+            )
+
+    def _versions(self, *, ask: bool = True) -> dict[str, dict[str, Any]]:
+        """By alias. A server that cannot be reached is asked again next time."""
+        if self.listed is None and ask and not self.endpoint.is_openai:
+            try:
+                body, _ = self.endpoint.ask(lambda **_: self.endpoint.client.models.with_raw_response.list())
+                self.listed = body["data"] if isinstance(body.get("data"), list) else []
+            except SafetyError:
+                return {}
+        said = {str(e.get("id")): e.get(self.field) for e in self.listed or () if isinstance(e, dict)}
+        return {
+            alias: version for alias, version in said.items() if isinstance(version, dict) and "provider" in version
+        }
+
+
+def _endpoint(model: str, connection: Connection) -> Endpoint:
+    """The endpoint, unless it is given an option that only the process that holds the model can follow."""
+    strange = sorted(connection.keys() - Connection.__annotations__.keys())
+    if strange and connection.get("base_url"):
+        raise InputError(
+            f"{strange[0]} cannot be set here: {model} is served at {connection['base_url']}, and the model and its "
+            "options are chosen where serve_models runs."
+        )
+    return Endpoint(model, **connection)
 
 
 def _is_probability(value: Any) -> bool:

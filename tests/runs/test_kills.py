@@ -27,7 +27,7 @@ from tests.runs.processes import (
 pytestmark = pytest.mark.slow
 
 SEED = 20
-TEXTS = texts(360)
+TEXTS = texts(300)
 BATCH = 3
 FAKES = ("--input-classifier", "fake-slow", "--answer-generator", "fake", "--output-classifier", "fake")
 
@@ -44,8 +44,8 @@ class Command:
         arguments = ("--resume", str(run.pk)) if run else (*self.new, "--batch-size", str(BATCH))
         return manage(self.log, "run_pipeline", *arguments, **environment)
 
-    def killed_in_sql(self, statement: int) -> None:
-        """Killed before a statement: often inside a transaction."""
+    def killed_in_transaction(self, statement: int) -> None:
+        """Killed before a statement, counting only those inside transactions."""
         fuse = {"DJANGO_SETTINGS_MODULE": "tests.kill_settings", "AI_SAFETY_TEST_FUSE": str(statement)}
         assert self.start(**fuse).wait() == -signal.SIGKILL, self.log.read_text()
 
@@ -69,17 +69,17 @@ def undisturbed(done_run: Callable[..., Run]) -> Callable[[], Run]:
     return lambda: done_run(TEXTS, batch_size=BATCH, check="fake-slow")
 
 
-def points(random: Random, count: int) -> Iterator[int | float]:
-    """The first while the run is being made; then statements and moments by turns."""
-    yield from (random.randint(1, 12), random.randint(8, 30))
-    for _ in range(count // 2 - 1):
-        yield random.randint(20, 140)
+def points(random: Random) -> Iterator[int | float]:
+    """20: the first while the run is being made, then statements and moments by turns."""
+    yield from (random.randint(1, 5), random.randint(2, 12))
+    for _ in range(9):
+        yield random.randint(1, 60)
         yield random.uniform(0, 0.25)
 
 
 def test_a_command_killed_at_20_random_points(command: Command, undisturbed: Callable[[], Run]) -> None:
-    for point in points(Random(SEED), 20):
-        command.killed_in_sql(point) if isinstance(point, int) else command.killed_after(point)
+    for point in points(Random(SEED)):
+        command.killed_in_transaction(point) if isinstance(point, int) else command.killed_after(point)
         assert Run.objects.count() <= 1
     run = Run.objects.get()
     assert run.status == "RUNNING", "It was done before all kills: more prompts are needed."

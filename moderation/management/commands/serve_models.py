@@ -1,0 +1,133 @@
+"""Holds local classifiers and answer generators in one process and serves them to all others, until it is stopped.
+
+Web processes and workers then load no model: they reach these as they reach any server that speaks OpenAI's protocol, and
+what they ask for at the same time is judged together. Without aliases it serves gemma and local. Which model stands
+behind an alias is chosen here, by these options or in the settings that this process reads.
+
+It asks for no key: bind it to an address that only your own machines reach. Ctrl-C or SIGTERM lets it finish what it has
+in hand.
+
+Example: python manage.py serve_models gemma local --gemma-base-model embedded
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.management.base import CommandParser
+
+from audit.management.base import SafetyCommand
+from classifiers.endpoint import Endpoint
+from classifiers.errors import InputError
+from classifiers.serving import ModelServer
+from moderation import services
+from moderation.services import SETTINGS, Choice, Kind, aliases
+
+DEFAULT = ("gemma", "local")
+CLIENTS: dict[Kind, str] = {"classifier": "OpenAIModeration", "generator": "OpenAIChat"}
+
+
+class Command(SafetyCommand):
+    help = __doc__
+
+    def arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("aliases", nargs="*", metavar="ALIAS", help=f"what to serve (default {' '.join(DEFAULT)})")
+        parser.add_argument(
+            "--bind", default="127.0.0.1:8100", metavar="HOST:PORT", help="where to listen (default %(default)s)"
+        )
+        group = parser.add_argument_group("which models, where not those in settings")
+        group.add_argument("--gemma-base-model", metavar="MODEL", help="a hub id, a folder, a GGUF file, or embedded")
+        group.add_argument("--gemma-adapter-path", metavar="FOLDER", help="a LoRA adapter trained on that model")
+        group.add_argument("--local-answer-model", metavar="MODEL", help="of the local generator; the same forms")
+
+    def run(self, *, bind: str, **options: Any) -> None:
+        chosen = list(_choices(options["aliases"] or DEFAULT, _model_options(**options)))
+        server = ModelServer(*_address(bind))  # first: loading takes minutes, and the address may be taken
+        for kind, choice in chosen:
+            self.stdout.write(f"Loading the {kind} {choice.alias} …")
+            self.stdout.flush()
+            _add(server, kind, choice)
+        with server:
+            self.stdout.write(_instructions(server.url, chosen))
+            self.stdout.flush()
+            _wait_for_order_to_stop()
+        self.stdout.write("Stopped.")
+
+
+def _model_options(**options: Any) -> dict[str, dict[str, str]]:
+    """By alias, those that were given."""
+    known = {
+        "gemma": {"base_model": options["gemma_base_model"], "adapter_path": options["gemma_adapter_path"]},
+        "local": {"model": options["local_answer_model"]},
+    }
+    return {alias: {name: value for name, value in named.items() if value} for alias, named in known.items()}
+
+
+def _choices(wanted: Sequence[str], options: dict[str, dict[str, str]]) -> Iterator[tuple[Kind, Choice]]:
+    """What stands behind the aliases, each as a classifier, a generator, or both. InputError when it cannot be served."""
+    if unused := [alias for alias, given in options.items() if given and alias not in wanted]:
+        raise InputError(f"There is a model given for {unused[0]}, which is not served: {', '.join(wanted)} is.")
+    known = sorted({alias for kind in SETTINGS for alias in aliases(kind)})
+    for alias in dict.fromkeys(wanted):
+        if alias not in known:
+            raise InputError(f"There is no alias {alias!r} in settings. Known: {', '.join(known)}.")
+        for kind in SETTINGS:
+            if alias in aliases(kind):
+                choice = Choice(alias)
+                _refuse_remote(kind, choice)
+                yield kind, Choice(alias, options.get(alias, {}))
+
+
+def _refuse_remote(kind: Kind, choice: Choice) -> None:
+    provider = services.classifier(choice) if kind == "classifier" else services.generator(choice)
+    endpoint = getattr(provider, "endpoint", None)
+    if isinstance(endpoint, Endpoint):
+        raise InputError(
+            f"{choice.alias} is not a local model but a client of {endpoint.base_url}, so there is nothing to serve. "
+            "Name a local one; or, if AI_SAFETY_MONITOR_MODEL_SERVER is set here, unset it: it is for the clients."
+        )
+
+
+def _address(bind: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{bind}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None:
+        raise InputError(f"--bind {bind} is no address; it should look like 127.0.0.1:8100.")
+    return host, port
+
+
+def _add(server: ModelServer, kind: Kind, choice: Choice) -> None:
+    services.make_ready(kind, choice)
+    info = services.info_of(kind, choice)
+    if kind == "classifier":
+        server.add_classifier(choice.alias, services.classifier(choice), info)
+    else:
+        server.add_generator(choice.alias, services.generator(choice), info)
+
+
+def _instructions(url: str, served: Sequence[tuple[Kind, Choice]]) -> str:
+    lines = [
+        f"Ready: {', '.join(dict.fromkeys(choice.alias for _, choice in served))} at {url}",
+        "Where the site and the workers run:",
+        f"    export AI_SAFETY_MONITOR_MODEL_SERVER={url}",
+        "or, in settings:",
+    ]
+    for kind, choice in served:
+        options = {"model": choice.alias, "base_url": url, "timeout": 600.0}
+        entry = {"BACKEND": f"classifiers.providers.openai.{CLIENTS[kind]}", "OPTIONS": options}
+        lines.append(f'    {SETTINGS[kind]}["{choice.alias}"] = {entry}')
+    return "\n".join([*lines, "Stop it with Ctrl-C or SIGTERM."])
+
+
+def _wait_for_order_to_stop() -> None:
+    ordered = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ordered.set())
+    ordered.wait()

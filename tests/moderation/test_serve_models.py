@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from classifiers.providers.openai import OpenAIChat, OpenAIModeration
+from classifiers.types import Label, Stage, Subject
+from tests.classifiers import tiny_models
+from tests.runs.commands import refused
+
+ROOT = Path(__file__).resolve().parents[2]
+REMOTE = "classifiers.providers.openai.OpenAIModeration"
+Start = Callable[..., "Served"]
+
+
+class Served:
+    """``manage.py serve_models`` in a process of its own, when it says that it is ready."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve_models", *arguments, "--bind", "127.0.0.1:0"],
+            cwd=ROOT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout
+        self.lines: list[str] = []
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if line.startswith("Stop it with"):
+                break
+        else:
+            pytest.fail("\n".join(self.lines))
+        self.url = next(line.rpartition(" ")[2] for line in self.lines if line.startswith("Ready: "))
+
+    def stop(self, number: int) -> str:
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=20)[0]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[Served] = []
+
+    def start(*arguments: str, **environment: str) -> Served:
+        started.append(Served(*arguments, **environment))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.process.kill()
+        served.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_both_kinds_until_it_is_stopped(start: Start, number: int) -> None:
+    served = start("fake")
+    assert f"Ready: fake at {served.url}" in served.lines
+    assert f"    export AI_SAFETY_MONITOR_MODEL_SERVER={served.url}" in served.lines
+    found = OpenAIModeration("fake", base_url=served.url).classify(
+        [Subject(text, Stage.INPUT) for text in ("hello", "fail", "toxic")]
+    )
+    assert [c.label for c in found] == [Label.SAFE, Label.ERROR, Label.TOXIC]
+    (answer,) = OpenAIChat("fake", base_url=served.url).generate(["hello"])
+    assert answer.text == "You said: hello"
+    told = served.stop(number)
+    assert served.process.returncode == 0
+    assert told.strip() == "Stopped."
+
+
+def test_the_lines_that_it_prints_are_settings(start: Start) -> None:
+    served = start("fake")
+    settings: dict[str, dict[str, object]] = {"SAFETY_CLASSIFIERS": {}, "SAFETY_GENERATORS": {}}
+    exec("\n".join(line.strip() for line in served.lines if "BACKEND" in line), settings)
+    assert settings["SAFETY_CLASSIFIERS"]["fake"] == {
+        "BACKEND": REMOTE,
+        "OPTIONS": {"model": "fake", "base_url": served.url, "timeout": 600.0},
+    }
+    assert "fake" in settings["SAFETY_GENERATORS"]
+
+
+@pytest.mark.slow
+def test_gemma_is_chosen_where_it_is_served(start: Start, tmp_path: Path) -> None:
+    model = tiny_models.causal(tmp_path / "tiny")
+    served = start("gemma", "--gemma-base-model", str(model))
+    info = OpenAIModeration("gemma", base_url=served.url).describe()
+    assert (info.provider, info.model) == ("gemma", str(model))
+
+
+class TestRefused:
+    def test_an_alias_that_is_remote(self) -> None:
+        assert "openai is not a local model but a client of https://api.openai.com/v1" in refused(
+            "serve_models", "openai"
+        )
+
+    def test_an_unknown_alias(self) -> None:
+        assert "There is no alias 'nix' in settings. Known: fake, " in refused("serve_models", "nix")
+
+    def test_a_provider_that_cannot_work(self) -> None:
+        assert refused("serve_models", "fake-broken", "--bind", "127.0.0.1:0") == (
+            "The fake provider has no key. Give it one."
+        )
+
+    def test_a_model_for_what_is_not_served(self) -> None:
+        told = refused("serve_models", "fake", "--gemma-base-model", "embedded")
+        assert told == "There is a model given for gemma, which is not served: fake is."
+
+    @pytest.mark.parametrize("bind", ["8100", "localhost", "127.0.0.1:x", "127.0.0.1:99999", "[::1", ""])
+    def test_what_is_no_address(self, bind: str) -> None:
+        assert "is no address; it should look like 127.0.0.1:8100" in refused("serve_models", "fake", "--bind", bind)
+
+    def test_an_address_that_is_taken_before_anything_is_loaded(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            told = refused("serve_models", "fake-broken", "--bind", f"127.0.0.1:{port}")
+        assert "cannot be used: Address already in use" in told
+
+
+class TestClients:
+    """One variable makes the local aliases clients of the server."""
+
+    PROGRAM = (
+        "import json; from safetysite import settings as s;"
+        "print(json.dumps({**s.SAFETY_GENERATORS, **{k: v for k, v in s.SAFETY_CLASSIFIERS.items() if k != 'openai'}}))"
+    )
+
+    def providers(self, **environment: str) -> dict[str, dict[str, object]]:
+        done = subprocess.run(
+            [sys.executable, "-c", self.PROGRAM],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found: dict[str, dict[str, object]] = json.loads(done.stdout)
+        return found
+
+    def test_they_are_where_it_is_set(self) -> None:
+        found = self.providers(AI_SAFETY_MONITOR_MODEL_SERVER="http://gpu-1:8100/v1")
+        options = {"base_url": "http://gpu-1:8100/v1", "timeout": 600.0}
+        for alias in ("gemma", "toxic-bert"):
+            assert found[alias] == {"BACKEND": REMOTE, "OPTIONS": {"model": alias, **options}}
+        assert found["local"] == {
+            "BACKEND": "classifiers.providers.openai.OpenAIChat",
+            "OPTIONS": {"model": "local", **options},
+        }
+
+    def test_they_are_not_where_it_is_not(self) -> None:
+        assert "base_url" not in json.dumps(self.providers())
+
+    @pytest.mark.django_db
+    def test_a_model_cannot_be_chosen_there(self, settings: Settings, tmp_path: Path) -> None:
+        settings.SAFETY_CLASSIFIERS = {
+            "gemma": {"BACKEND": REMOTE, "OPTIONS": {"model": "gemma", "base_url": "http://gpu-1:8100/v1"}}
+        }
+        file = tmp_path / "prompts.txt"
+        file.write_text("hello\n")
+        told = refused(
+            *("run_pipeline", "--answer-generator", "none", "--dataset-id", str(file)),
+            *("--gemma-base-model", "embedded"),
+        )
+        assert told == (
+            "base_model cannot be set here: gemma is served at http://gpu-1:8100/v1, and the model and its options "
+            "are chosen where serve_models runs."
+        )
