@@ -106,6 +106,7 @@ def _make(folder: Path, sha256: str, source: Callable[[Path], Path]) -> None:
 def _convert(gguf: Path, folder: Path) -> None:
     torch, transformers = (need(p, feature="Reading a GGUF file") for p in ("torch", "transformers"))
     need("gguf", feature="Reading a GGUF file")
+    transformers.utils.logging.disable_progress_bar()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
         model = transformers.AutoModelForCausalLM.from_pretrained(
