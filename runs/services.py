@@ -24,6 +24,7 @@ from classifiers.errors import ConflictError, InputError, NotFoundError, SafetyE
 from classifiers.pipeline import Check, Generation, Pipeline
 from classifiers.prompts import read_prompts
 from classifiers.protocols import Recall
+from classifiers.text import unstorable
 from classifiers.types import Classification, Outcome, Prompt, digest
 from moderation import services as moderation
 from moderation.services import Choice
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 Status = Run.Status
 PACKAGES = ("django", "torch", "transformers", "peft", "bitsandbytes", "openai", "datasets")
+MAX_NAME = 200
 ACTIVE = {Status.QUEUED, Status.RUNNING}
 
 
@@ -57,9 +59,11 @@ def create_run(configuration: Configuration, *, actor: str, name: str = "", queu
     Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
     work here: they are made ready first, so that a missing key or model is told before anything is stored.
     """
+    name = _name_of(configuration, name)
     for kind, choice in configuration.choices:
         moderation.check_alias(kind, choice.alias)
-        if not queued:
+    if not queued:
+        for kind, choice in configuration.choices:
             moderation.make_ready(kind, choice)
     skipped: list[str] = []
     run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued)
@@ -67,13 +71,19 @@ def create_run(configuration: Configuration, *, actor: str, name: str = "", queu
     with TemporaryFile("w+") as spool:
         run.total, run.prompts_digest = _spool(configuration, spool, skipped)
         run.skipped = len(skipped)
-        run.name = name or f"{configuration.source.dataset_id} {timezone.now():%Y-%m-%d %H:%M:%S}"
         with transaction.atomic():
             run.save(force_insert=True)
             _store_chunks(run, spool)
             record("run.created", actor=actor, target=run, data={"total": run.total, "prompts": run.prompts_digest})
     _log_skipped(run, skipped)
     return run
+
+
+def _name_of(configuration: Configuration, name: str) -> str:
+    if len(name) > MAX_NAME or unstorable(name):
+        raise InputError(f"A run's name is Unicode text of at most {MAX_NAME} characters.")
+    time = f" {timezone.now():%Y-%m-%d %H:%M:%S}"
+    return name or configuration.source.dataset_id[-(MAX_NAME - len(time)) :] + time
 
 
 def _spool(configuration: Configuration, spool: IO[str], skipped: list[str]) -> tuple[int, str]:
@@ -83,7 +93,8 @@ def _spool(configuration: Configuration, spool: IO[str], skipped: list[str]) -> 
     while batch := list(islice(prompts, configuration.chunk_size)):
         spool.write(json.dumps([batch[0].position, batch[-1].position + 1, pack(batch)]) + "\n")
         total += len(batch)
-        running = digest(running, *(prompt.text for prompt in batch))
+        for prompt in batch:
+            running = digest(running, prompt.text)
     return total, running
 
 
@@ -112,10 +123,9 @@ def execute_run(run: Run, *, actor: str) -> Iterator[list[Outcome]]:
     other error, fails the run and is raised; what was saved stays.
     """
     _start(run, actor=actor)
-    with stored_logs(run):
-        while chunk := leases.claim_next(run, holder=leases.this_process()):
-            yield _work_on(chunk, actor=actor)
-        finish_run(run, actor=actor)
+    while chunk := leases.claim_next(run, holder=leases.this_process()):
+        yield _work_on(chunk, actor=actor)
+    finish_run(run, actor=actor)
 
 
 def execute_chunk(chunk_id: int, *, actor: str) -> bool:
@@ -127,9 +137,8 @@ def execute_chunk(chunk_id: int, *, actor: str) -> bool:
     chunk = leases.claim(chunk_id, holder=leases.this_process())
     if chunk is None:
         return False
-    with stored_logs(run):
-        _work_on(chunk, actor=actor)
-        finish_run(run, actor=actor)
+    _work_on(chunk, actor=actor)
+    finish_run(run, actor=actor)
     return True
 
 
@@ -141,25 +150,32 @@ def _start(run: Run, *, actor: str) -> None:
 
 def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
     """Judges and answers what is in a held chunk and saves it; gives the chunk back if that fails."""
-    try:
-        with leases.kept(chunk):
-            pipeline, versions = _pipeline(chunk.run)
-            outcomes = list(pipeline.run(chunk.prompts))
-        if not save_chunk(chunk, outcomes, versions=versions, actor=actor):
+    with stored_logs(chunk.run):
+        try:
+            with leases.kept(chunk):
+                pipeline, versions = _pipeline(chunk.run)
+                outcomes = list(pipeline.run(chunk.prompts))
+            saved = save_chunk(chunk, outcomes, versions=versions, actor=actor)
+        except BaseException as error:
+            leases.release(chunk)
+            if reason := _fatal(error, chunk):
+                fail_run(chunk.run, actor=actor, reason=reason)
+            raise
+        if not saved:
             logger.warning("%s was taken over by another process; what was done here is dropped.", chunk)
             return []
-    except BaseException as error:
-        leases.release(chunk)
-        # A worker's accident (a lost connection, a full disk) may pass when the chunk is tried again.
-        if isinstance(error, SafetyError) or (isinstance(error, Exception) and not _may_try_again(chunk)):
-            fail_run(chunk.run, actor=actor, reason=f"{error}")
-        raise
-    logger.info("Prompts %d to %d are done.", chunk.lo, chunk.hi - 1)
-    return outcomes
+        logger.info("Prompts %d to %d are done.", chunk.lo, chunk.hi - 1)
+        return outcomes
 
 
-def _may_try_again(chunk: Chunk) -> bool:
-    return chunk.run.queued and chunk.attempts < settings.SAFETY_CHUNK_ATTEMPTS
+def _fatal(error: BaseException, chunk: Chunk) -> str:
+    """Why the run fails with its chunk; empty when the chunk may be tried again."""
+    if isinstance(error, SafetyError):
+        return error.message
+    # Ctrl-C, or a worker's accident (a lost connection, a full disk), which may have passed by the next time.
+    if not isinstance(error, Exception) or (chunk.run.queued and chunk.attempts < settings.SAFETY_CHUNK_ATTEMPTS):
+        return ""
+    return f"{type(error).__name__}: {error}"
 
 
 def _pipeline(run: Run) -> tuple[Pipeline, Versions]:

@@ -6,7 +6,7 @@ import argparse
 import logging
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,13 @@ from runs.management.preview import of_outcome
 from runs.models import Result, Run
 
 logger = logging.getLogger(__name__)
+
+
+# What may be given with --resume, for it is not part of a run's configuration; the second half is Django's own.
+WITH_RESUME = {
+    *("resume", "retry_errors", "queue", "output", "preview", "database_url", "log_level"),
+    *("verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color", "skip_checks"),
+}
 
 
 class RunCommand(SafetyCommand):
@@ -71,12 +78,22 @@ class RunCommand(SafetyCommand):
         return services.create_run(configuration, actor=self.actor, name=options["name"], queued=options["queue"])
 
     def _taken_up(self, **options: Any) -> Run:
+        self._refuse_changes(options)
         run = services.find_run(options["resume"])
         if options["retry_errors"]:
             services.retry_errors(run, actor=self.actor)
         else:
             services.resume_run(run, actor=self.actor)
         return run
+
+    def _refuse_changes(self, options: Mapping[str, Any]) -> None:
+        """A run goes on with its own configuration; an option that is ignored would be believed to have an effect."""
+        for action in self.create_parser("manage.py", "")._actions:
+            name = action.dest
+            if name in options and name not in WITH_RESUME and options[name] != action.default:
+                raise InputError(
+                    f"{action.option_strings[0]} cannot be given with --resume: the run goes on with its own configuration."
+                )
 
     def _handed_over(self, run: Run) -> str:
         count = tasks.enqueue_run(run)

@@ -186,6 +186,17 @@ def test_a_run_is_found_by_number_and_by_name(make_run: MakeRun) -> None:
         services.find_run("tuesday")
 
 
+def test_the_digest_is_of_the_prompts_and_of_nothing_else(make_run: MakeRun) -> None:
+    first, second, other = (make_run(t, batch_size=n) for t, n in [(TEXTS, 3), (TEXTS, 7), (TEXTS[::-1], 3)])
+    assert first.prompts_digest == second.prompts_digest != other.prompts_digest
+
+
+def test_the_log_is_stored_as_the_run_goes(make_run: MakeRun) -> None:
+    run = make_run(TEXTS, batch_size=5)
+    work(run, chunks=1)
+    assert RunLog.objects.get(run=run).message == "Prompts 0 to 4 are done."
+
+
 def test_the_log_is_stored(done_run: MakeRun) -> None:
     run = done_run(TEXTS, batch_size=5)
     assert list(RunLog.objects.filter(run=run).values_list("level", "message")) == [

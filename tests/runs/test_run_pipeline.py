@@ -121,7 +121,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "batch of none": (["--batch-size", "0"], "from 1 to 1000"),
     "negative limit": (["--limit", "-1"], "0 for all"),
     "seed alone": (["--seed", "1"], "--shuffle"),
-    "resume of nothing": (["--resume", "99"], "no run 99"),
+    "a name too long": (["--name", "n" * 201], "at most 200"),
     "retry alone": (["--retry-errors"], "--resume"),
     "useless option": (["--gemma-base-model", "embedded"], "does not use"),
 }
@@ -133,6 +133,15 @@ def test_a_bad_option_is_one_sentence_and_stores_nothing(case: str, prompts_file
     with pytest.raises(CommandError, match=told):
         pipeline("--dataset-id", prompts_file(["hello"]), *options)
     assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "option", [["--limit", "3"], ["--batch-size", "2"], ["--shuffle"], ["--output-classifier", "none"]]
+)
+def test_a_run_goes_on_with_its_own_configuration(done_run: Callable[..., Run], option: list[str]) -> None:
+    run = done_run(["hello"])
+    with pytest.raises(CommandError, match=f"{option[0]} cannot be given with --resume"):
+        pipeline("--resume", run.pk, *option, checks=())
 
 
 def test_openai_without_a_key_is_told_before_anything_is_stored(
