@@ -22,7 +22,6 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 TARGET = 1.7
 BATCH = 8
 

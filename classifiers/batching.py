@@ -49,7 +49,7 @@ def map_batched(
             if half:
                 pending += [batch[half:], batch[:half]]
             else:
-                results[batch[0]] = failed(error)
+                results[batch[0]] = failed(error.with_traceback(None))  # its frames hold the batch's memory
     return [results[i] for i in range(len(items))]
 
 

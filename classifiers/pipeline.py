@@ -124,7 +124,7 @@ def classify(provider: ClassifierProvider, subjects: Sequence[Subject]) -> list[
         return []
     started = time.perf_counter()
     try:
-        made = provider.classify(subjects)
+        made = list(provider.classify(subjects))
     except ProviderError:
         raise
     except Exception as error:
@@ -136,7 +136,7 @@ def classify(provider: ClassifierProvider, subjects: Sequence[Subject]) -> list[
         reason = f"{type(provider).__name__} gave {len(made)} answers for {len(subjects)} texts."
         return [Classification.error(reason)] * len(subjects)
     each = (time.perf_counter() - started) / len(subjects)
-    return [_sound(c if c.latency is not None else replace(c, latency=each)) for c in made]
+    return [_sound(c, each) for c in made]
 
 
 def answer(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
@@ -144,7 +144,7 @@ def answer(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
     if not prompts:
         return []
     try:
-        made = provider.generate(prompts)
+        made = list(provider.generate(prompts))
     except ProviderError:
         raise
     except Exception as error:
@@ -158,18 +158,35 @@ def answer(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
     return [_storable(a) for a in made]
 
 
-def _sound(c: Classification) -> Classification:
-    """A score that is no probability is an error, and so are names that no database takes."""
+def _sound(c: Classification, latency: float) -> Classification:
+    """The classification with its latency; an error, without a score, unless it says soundly what it says."""
+    if not isinstance(c, Classification):
+        return Classification.error(f"The classifier gave no classification but a {type(c).__name__}.", latency=latency)
+    latency = latency if c.latency is None else c.latency
+    reason = (c.reason or "The classifier gave no reason.") if c.label is Label.ERROR else _flaw(c)
+    return Classification.error(reason, raw=c.raw, latency=latency) if reason else replace(c, latency=latency)
+
+
+def _flaw(c: Classification) -> str:
+    """A label of no meaning, a score that is no probability, a name that no database takes; "" when all is well."""
+    if not isinstance(c.label, Label):
+        return f"The classifier gave the label {c.label!r}, which is none of {', '.join(Label)}."
     scores = [*c.categories.values(), *([] if c.score is None else [c.score])]
-    if not all(math.isfinite(score) and 0 <= score <= 1 for score in scores):
-        reason = f"The classifier gave a score outside 0 to 1: {scores}."
-    elif unfit := unstorable_json([dict(c.categories), c.flagged, dict(c.thresholds)], name="Its answer"):
-        reason = f"The classifier's answer cannot be stored. {unfit}"
-    else:
-        return c
-    return Classification.error(reason, raw=c.raw, latency=c.latency)
+    if not all(_is_finite(score) and 0 <= score <= 1 for score in scores):
+        return f"The classifier gave a score outside 0 to 1: {scores}."
+    if not all(map(_is_finite, c.thresholds.values())):
+        return f"The classifier gave a threshold that is no number: {dict(c.thresholds)}."
+    names = [*c.categories, *c.flagged, *c.thresholds, *(span.kind for span in c.spans)]
+    unfit = unstorable_json(names, name="Its list of names")
+    return f"The classifier's answer cannot be stored. {unfit}" if unfit else ""
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
 
 
 def _storable(a: Answer) -> Answer:
+    if not isinstance(a, Answer) or not isinstance(a.text, str | None):
+        return Answer(None, reason=f"The generator gave no text but {a!r:.200}.")
     problem = None if a.text is None else unstorable(a.text)
     return a if problem is None else replace(a, text=None, reason=f"The answer cannot be stored: {problem}")

@@ -83,8 +83,7 @@ class AdaptivePool:
             for position, item in enumerate(items):
                 if not self._begin(batch):
                     break
-                work = (call, item, position, batch)
-                threading.Thread(target=self._work, args=work, name="remote-call", daemon=True).start()
+                self._start(call, item, position, batch)
             with self._changed:
                 self._changed.wait_for(lambda: batch.failure or len(batch.results) == len(items))
         finally:
@@ -101,6 +100,15 @@ class AdaptivePool:
             self._changed.wait_for(lambda: batch.failure or self._active < int(self.limit.value))
             self._active += not batch.failure
             return not batch.failure
+
+    def _start(self, call: Callable[[Item], Reply], item: Item, position: int, batch: _Batch[Reply]) -> None:
+        work = (call, item, position, batch)
+        try:
+            threading.Thread(target=self._work, args=work, name="remote-call", daemon=True).start()
+        except BaseException:  # "can't start new thread", or an interrupt: the place is free again
+            with self._changed:
+                self._active -= 1
+            raise
 
     def _work(self, call: Callable[[Item], Reply], item: Item, position: int, batch: _Batch[Reply]) -> None:
         result: Reply | SafetyError | None = None
@@ -240,7 +248,7 @@ def _number(value: str | None, *, scale: float = 1) -> float | None:
 def _until(date: str | None) -> float | None:
     try:
         moment = parsedate_to_datetime(date or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:  # "-0000", or no zone at all: HTTP dates are in UTC
         moment = moment.replace(tzinfo=UTC)

@@ -75,6 +75,8 @@ def _repeated(cache: Any, count: int) -> Any:
     repeated = copy.copy(cache)
     repeated.layers = [copy.copy(layer) for layer in cache.layers]
     for layer in repeated.layers:
+        if layer.keys is None:  # a layer that takes its keys from another, as half of Gemma 3n's and 4's do
+            continue
         layer.keys = layer.keys.expand(count, -1, -1, -1)
         layer.values = layer.values.expand(count, -1, -1, -1)
     return repeated

@@ -149,9 +149,10 @@ class ModelServer(ThreadingHTTPServer):
         super().__init__((host, port), _Handler, bind_and_activate=False)
         try:
             self.server_bind()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             self.server_close()
-            raise InputError(f"The address {host}:{port} cannot be used: {error.strerror or error}.") from error
+            why = getattr(error, "strerror", None) or error
+            raise InputError(f"The address {host}:{port} cannot be used: {why}.") from error
 
     @property
     def url(self) -> str:

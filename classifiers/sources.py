@@ -184,7 +184,7 @@ def _parquet_rows(path: Path, file: BinaryIO) -> Iterator[Row]:
 def _parquet_row(where: str, batch: Any) -> Row:
     try:
         return Row(where, batch.to_pylist()[0])
-    except ValueError as error:  # text that is not UTF-8, dates beyond Python's
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, dates beyond Python's
         return Row(where, problem=f"holds a value that cannot be read: {error}")
 
 

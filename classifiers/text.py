@@ -6,7 +6,7 @@ import base64
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -47,7 +47,7 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, str]]:
 def json_safe(value: Any) -> Any:
     """``value`` as JSON can hold it; ValueError when it cannot be held.
 
-    Dates become ISO 8601, NaN and infinities null, exact decimals and UUIDs strings, arrays lists, and bytes
+    Dates become ISO 8601, durations seconds, NaN and infinities null, exact decimals and UUIDs strings, arrays lists, and bytes
     ``{"base64": "…"}``, which nothing else looks like.
     """
     if value is None or isinstance(value, bool | int | str):
@@ -64,6 +64,8 @@ def json_safe(value: Any) -> Any:
 def _scalar(value: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, Decimal | UUID):
         return str(value)
     if isinstance(value, bytes):

@@ -13,13 +13,14 @@ from moderation.services import SETTINGS, aliases
 def providers_are_well_formed(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
-            f'{SETTINGS[kind]}["{alias}"] must be a dict with BACKEND (a dotted path) and OPTIONS (a dict).',
+            f'{SETTINGS[kind]}["{alias}"] must be a dict with BACKEND (a dotted path) and OPTIONS (a dict), under a name '
+            "of at most 100 characters.",
             hint='Example: {"BACKEND": "classifiers.providers.openai.OpenAIModeration", "OPTIONS": {}}',
             id="moderation.E001",
         )
         for kind in SETTINGS
         for alias, entry in aliases(kind).items()
-        if not _well_formed(entry)
+        if not _well_formed(entry) or len(alias) > 100
     ]
 
 

@@ -9,12 +9,13 @@ class ClassifierVersion(models.Model):
     """One exact version of a model behind an alias. Every verdict names the version that gave it; rows never change."""
 
     alias = models.CharField(max_length=100)
-    provider = models.CharField(max_length=200)
-    model = models.CharField(max_length=500, blank=True)
-    revision = models.CharField(max_length=100, blank=True)
-    adapter_digest = models.CharField(max_length=100, blank=True)
-    template_hash = models.CharField(max_length=100, blank=True)
-    dtype = models.CharField(max_length=50, blank=True)
+    # What a provider says of itself, of any length: a model may be a path, or what a server calls it.
+    provider = models.TextField()
+    model = models.TextField(blank=True)
+    revision = models.TextField(blank=True)
+    adapter_digest = models.TextField(blank=True)
+    template_hash = models.TextField(blank=True)
+    dtype = models.TextField(blank=True)
     settings = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=32)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -61,6 +61,11 @@ def version_of(choice: Choice) -> ClassifierVersion:
     )[0]
 
 
+def forget_versions() -> None:
+    """To be called when a provider failed: its server may hold another model now, and verdicts must name that one."""
+    _described.cache_clear()
+
+
 def problems(kind: Kind, choice: Choice) -> list[str]:
     """What keeps the provider from running here, a sentence each with what to do about it."""
     provider = _provider(kind, choice)
@@ -112,5 +117,5 @@ def _made(backend: str, options: str) -> object:
 
 @lru_cache(maxsize=8)
 def _described(backend: str, options: str) -> ModelInfo:
-    """Asked for once a process: it may mean hashing the files of an adapter."""
+    """Asked for once, until ``forget_versions``: it may mean hashing the files of an adapter."""
     return describe(_made(backend, options), json.loads(options))

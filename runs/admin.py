@@ -20,6 +20,7 @@ from classifiers.errors import SafetyError
 from runs import services, tasks
 from runs.models import Result, Run, RunLog, Verdict
 from runs.querysets import ResultQuerySet
+from runs.recording import printable
 
 # Its form takes the name of any function there is, to be run by the workers; schedule_run takes runs only.
 admin.site.unregister(Schedule)
@@ -28,7 +29,8 @@ SHOWN = 80  # characters of a prompt in a list
 
 
 def pretty(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+    # A provider may have sent what has no UTF-8.
+    return format_html("<pre>{}</pre>", printable(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 @admin.register(Run)

@@ -8,6 +8,7 @@ from typing import Any
 
 from classifiers.errors import InputError
 from classifiers.sources import PromptSource
+from classifiers.text import unstorable_json
 from moderation import services as moderation
 from moderation.services import Choice, Kind
 
@@ -28,6 +29,9 @@ class Configuration:
             raise InputError(f"The batch size is a number from 1 to {MAX_BATCH}, not {self.batch_size}.")
         if not self.input_checks:
             raise InputError("A run needs an input classifier: no prompt may pass unjudged.")
+        given = {"source": asdict(self.source), "options": [choice.as_json() for _, choice in self.choices]}
+        if problem := unstorable_json(given, name="The configuration"):
+            raise InputError(f"{problem} Choose a name in Unicode.")
 
     @property
     def choices(self) -> Iterator[tuple[Kind, Choice]]:
@@ -40,7 +44,8 @@ class Configuration:
     @property
     def chunk_size(self) -> int:
         """The batch size asked for, else what suits the slowest provider: a local one wants fewer than a remote one."""
-        return self.batch_size or min(moderation.preferred_batch(kind, choice) for kind, choice in self.choices)
+        preferred = (moderation.preferred_batch(kind, choice) for kind, choice in self.choices)
+        return self.batch_size or min(MAX_BATCH, *preferred)
 
     def as_json(self) -> dict[str, Any]:
         return {

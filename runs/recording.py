@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit.services import commitment, new_salt, record
-from classifiers.types import Classification, Judgement, Label, Outcome, Stage, StageOutcome
+from classifiers.types import Classification, Judgement, Label, Outcome, Span, Stage, StageOutcome
 from moderation.models import ClassifierVersion
 from runs.models import Chunk, Payload, Result, Run, Verdict
 
 Versions = Mapping[str, ClassifierVersion]
+Pairs: TypeAlias = list[tuple[Verdict, Judgement]]
 COMMITTED = ("position", "prompt", "answer", "input_label", "input_score", "output_label", "output_score")
 
 
@@ -26,20 +28,32 @@ def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions,
         if not held.update(state=Chunk.State.DONE, payload="", holder="", lease_until=None):
             return False
         results = _save_results(chunk, outcomes)
-        _save_verdicts(results, outcomes, versions)
-        record("run.chunk_saved", actor=actor, target=chunk.run, data=_entry(chunk, results))
+        pairs = _verdicts(results, outcomes, versions)
+        _save_verdicts(_without_standing(results, pairs) if chunk.retry else pairs)
+        record("run.chunk_saved", actor=actor, target=chunk.run, data=_entry(chunk, results, pairs))
     return True
 
 
-def result_commitment(result: Result) -> str:
-    """32 hex digits that commit to a result: its text, its labels and its scores."""
-    return commitment({name: getattr(result, name) for name in COMMITTED}, salt=result.salt)[:32]
+def result_commitment(result: Result, verdicts: Iterable[Verdict]) -> str:
+    """32 hex digits that commit to a result: its texts, its labels and scores, and what each check said and why.
+
+    The key of a verdict stands for the version of the classifier that gave it.
+    """
+    said = sorted(
+        [v.stage, v.check_name, v.label, v.score if v.score is None else float(v.score), v.flagged, v.reason, v.key]
+        for v in verdicts
+    )
+    value = {name: getattr(result, name) for name in COMMITTED} | {"verdicts": json.dumps(said)}
+    return commitment(value, salt=result.salt)[:32]
 
 
-def _entry(chunk: Chunk, results: Sequence[Result]) -> dict[str, Any]:
+def _entry(chunk: Chunk, results: Sequence[Result], pairs: Pairs) -> dict[str, Any]:
+    of: dict[int, list[Verdict]] = defaultdict(list)
+    for verdict, _ in pairs:
+        of[verdict.result_id].append(verdict)
     return {
         "chunk": chunk.index,
-        "results": {str(result.position): result_commitment(result) for result in results},
+        "results": {str(result.position): result_commitment(result, of[result.pk]) for result in results},
     }
 
 
@@ -48,7 +62,6 @@ def _save_results(chunk: Chunk, outcomes: Sequence[Outcome]) -> list[Result]:
     if not chunk.retry:
         return Result.objects.bulk_create(results)
     replaced = Result.objects.filter(run=chunk.run, position__in=[o.prompt.position for o in outcomes])
-    Verdict.objects.filter(result__in=replaced).delete()
     ids = dict(replaced.values_list("position", "pk"))
     for result in results:
         result.pk = ids[result.position]
@@ -59,7 +72,7 @@ def _save_results(chunk: Chunk, outcomes: Sequence[Outcome]) -> list[Result]:
 def _result(run: Run, outcome: Outcome) -> Result:
     output = outcome.output
     return Result(
-        run=run,
+        run_id=run.pk,
         position=outcome.prompt.position,
         prompt=outcome.prompt.text,
         answer=outcome.answer,
@@ -75,15 +88,34 @@ def _result(run: Run, outcome: Outcome) -> Result:
     )
 
 
-def _save_verdicts(results: Sequence[Result], outcomes: Sequence[Outcome], versions: Versions) -> None:
-    pairs = [
+def _verdicts(results: Sequence[Result], outcomes: Sequence[Outcome], versions: Versions) -> Pairs:
+    return [
         (_verdict(result, stage, judgement, versions), judgement)
         for result, outcome in zip(results, outcomes, strict=True)
         for stage, judgement in _judgements(outcome)
     ]
+
+
+def _without_standing(results: Sequence[Result], pairs: Pairs) -> Pairs:
+    """Of results judged again, the verdicts yet to be saved; those they replace are deleted.
+
+    A verdict that was recalled from itself stays: else its payload would go, and with it what others may take over.
+    """
+    earlier = Verdict.objects.filter(result__in=results)
+    standing = {_place(v): v.pk for v in earlier.exclude(label=Label.ERROR)}
+    kept = standing.keys() & {_place(verdict) for verdict, judgement in pairs if judgement.recalled}
+    earlier.exclude(pk__in=[standing[place] for place in kept]).delete()
+    return [(verdict, judgement) for verdict, judgement in pairs if _place(verdict) not in kept]
+
+
+def _place(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.result_id, verdict.stage, verdict.check_name, verdict.key, verdict.label, verdict.score
+
+
+def _save_verdicts(pairs: Pairs) -> None:
     Verdict.objects.bulk_create([verdict for verdict, _ in pairs])
     Payload.objects.bulk_create(
-        Payload(verdict=verdict, body=json.dumps(judgement.classification.raw, default=str))
+        Payload(verdict=verdict, body=json.dumps(judgement.classification.raw, default=str, skipkeys=True))
         for verdict, judgement in pairs
         if judgement.classification.raw is not None
     )
@@ -98,8 +130,9 @@ def _judgements(outcome: Outcome) -> Iterator[tuple[Stage, Judgement]]:
 
 def _verdict(result: Result, stage: Stage, judgement: Judgement, versions: Versions) -> Verdict:
     c = judgement.classification
+    version = versions.get(judgement.check) if judgement.key else None
     return Verdict(
-        result=result,
+        result_id=result.pk,
         stage=stage,
         check_name=judgement.check,
         label=c.label,
@@ -109,7 +142,7 @@ def _verdict(result: Result, stage: Stage, judgement: Judgement, versions: Versi
         thresholds=dict(c.thresholds),
         spans=[asdict(span) for span in c.spans],
         reason=printable(c.reason),
-        version=versions.get(judgement.check) if judgement.key else None,
+        version_id=version.pk if version else None,
         key=judgement.key,
         recalled=judgement.recalled,
         latency=c.latency,
@@ -129,5 +162,6 @@ def classification_of(verdict: Verdict) -> Classification:
         categories=verdict.categories,
         flagged=tuple(verdict.flagged),
         thresholds=verdict.thresholds,
+        spans=tuple(Span(**span) for span in verdict.spans),
         reason=verdict.reason,
     )

@@ -14,6 +14,7 @@ from django_q.tasks import schedule
 
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError
+from classifiers.text import unstorable
 from moderation.services import check_alias
 from runs.configuration import Configuration
 
@@ -39,8 +40,8 @@ def schedule_run(configuration: Configuration, *, name: str, actor: str, every: 
 
     The prompts are read anew each time. Raises InputError and ConflictError with what is wrong.
     """
-    if not 1 <= len(name) <= MAX_NAME:
-        raise InputError(f"A schedule needs a name of at most {MAX_NAME} characters.")
+    if not 1 <= len(name) <= MAX_NAME or unstorable(name):
+        raise InputError(f"A schedule needs a name, Unicode text of at most {MAX_NAME} characters.")
     if bool(every) == bool(cron):
         raise InputError("Say how often: either every so often, or a cron expression.")
     for kind, choice in configuration.choices:

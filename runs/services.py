@@ -32,20 +32,21 @@ from runs import leases
 from runs.configuration import Configuration
 from runs.logs import stored_logs
 from runs.models import Chunk, Result, Run, Verdict, pack
-from runs.recording import Versions, classification_of, save_chunk
+from runs.recording import Versions, classification_of, printable, save_chunk
 
 logger = logging.getLogger(__name__)
 
 Status = Run.Status
 PACKAGES = ("django", "torch", "transformers", "peft", "bitsandbytes", "openai", "datasets")
 MAX_NAME = 200
+LOGGED_SKIPS = 20
 ACTIVE = {Status.QUEUED, Status.RUNNING}
 
 
 def find_run(reference: str) -> Run:
     """A run by its number, or the newest with this name."""
     runs = Run.objects.filter(pk=int(reference)) if reference.isdecimal() else Run.objects.filter(name=reference)
-    if run := runs.order_by("-pk").first():
+    if not unstorable(reference) and (run := runs.order_by("-pk").first()):
         return run
     raise NotFoundError(f"There is no run {reference}. List the runs with: python manage.py list_runs")
 
@@ -65,12 +66,10 @@ def create_run(configuration: Configuration, *, actor: str, name: str = "", queu
     if not queued:
         for kind, choice in configuration.choices:
             moderation.make_ready(kind, choice)
-    skipped: list[str] = []
     run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued)
     # To a temporary file first: a slow source must not keep a transaction open, nor all prompts be kept in memory.
     with TemporaryFile("w+") as spool:
-        run.total, run.prompts_digest = _spool(configuration, spool, skipped)
-        run.skipped = len(skipped)
+        skipped = _spool(run, configuration, spool)
         with transaction.atomic():
             run.save(force_insert=True)
             _store_chunks(run, spool)
@@ -86,31 +85,37 @@ def _name_of(configuration: Configuration, name: str) -> str:
     return name or configuration.source.dataset_id[-(MAX_NAME - len(time)) :] + time
 
 
-def _spool(configuration: Configuration, spool: IO[str], skipped: list[str]) -> tuple[int, str]:
-    """Writes a line for each chunk; gives the number of prompts and the digest of all of them."""
-    prompts = read_prompts(configuration.source, on_skip=skipped.append)
-    total, running = 0, ""
+def _spool(run: Run, configuration: Configuration, spool: IO[str]) -> list[str]:
+    """Writes a line for each chunk, counts and digests the prompts, and gives why the first rows were skipped."""
+    skipped: list[str] = []
+
+    def skip(reason: str) -> None:
+        run.skipped += 1
+        if len(skipped) < LOGGED_SKIPS:
+            skipped.append(reason)
+
+    prompts = read_prompts(configuration.source, on_skip=skip)
     while batch := list(islice(prompts, configuration.chunk_size)):
         spool.write(json.dumps([batch[0].position, batch[-1].position + 1, pack(batch)]) + "\n")
-        total += len(batch)
+        run.total += len(batch)
         for prompt in batch:
-            running = digest(running, prompt.text)
-    return total, running
+            run.prompts_digest = digest(run.prompts_digest, prompt.text)
+    return skipped
 
 
 def _store_chunks(run: Run, spool: IO[str]) -> None:
     spool.seek(0)
     lines = enumerate(map(json.loads, spool))
-    while some := list(islice(lines, 100)):
+    while some := list(islice(lines, 10)):  # few, since each may hold megabytes
         Chunk.objects.bulk_create(Chunk(run=run, index=i, lo=lo, hi=hi, payload=text) for i, (lo, hi, text) in some)
 
 
 def _log_skipped(run: Run, skipped: Sequence[str]) -> None:
     with stored_logs(run):
-        for reason in skipped[:20]:
+        for reason in skipped:
             logger.warning("Skipped: %s", reason)
-        if len(skipped) > 20:
-            logger.warning("Skipped %d more rows.", len(skipped) - 20)
+        if more := run.skipped - len(skipped):
+            logger.warning("Skipped %d more rows.", more)
 
 
 # Doing the work
@@ -157,6 +162,7 @@ def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
                 outcomes = list(pipeline.run(chunk.prompts))
             saved = save_chunk(chunk, outcomes, versions=versions, actor=actor)
         except BaseException as error:
+            moderation.forget_versions()
             leases.release(chunk)
             if reason := _fatal(error, chunk):
                 fail_run(chunk.run, actor=actor, reason=reason)
@@ -243,27 +249,25 @@ def finish_run(run: Run, *, actor: str) -> bool:
     """Ends a run whose chunks are all done; only the first who comes does."""
     if run.chunks.unfinished().exists():
         return False
-    counts = Result.objects.filter(run=run).counts()
-    try:
-        _move(
-            run,
-            Status.DONE,
-            {Status.RUNNING},
-            actor=actor,
-            data=counts,
-            counts=counts,
-            finished_at=timezone.now(),
-            error="",
-        )
-    except ConflictError:
-        return False
+    with transaction.atomic():
+        # Looked at again under the lock: it may have been finished, and its errors taken up again, in between.
+        if not _locked(run, Status.RUNNING) or run.chunks.unfinished().exists():
+            return False
+        counts = Result.objects.filter(run=run).counts()
+        ended = {"counts": counts, "finished_at": timezone.now(), "error": ""}
+        _move(run, Status.DONE, {Status.RUNNING}, actor=actor, data=counts, **ended)
     return True
+
+
+def _locked(run: Run, status: Status) -> bool:
+    """Whether the run is in this state, in which it then stays to the end of the transaction."""
+    return bool(Run.objects.select_for_update(no_key=True).filter(pk=run.pk, status=status))
 
 
 def fail_run(run: Run, *, actor: str, reason: str) -> bool:
     """False when the run has ended already."""
     try:
-        _move(run, Status.FAILED, ACTIVE, actor=actor, error=reason, finished_at=timezone.now())
+        _move(run, Status.FAILED, ACTIVE, actor=actor, error=printable(reason), finished_at=timezone.now())
     except ConflictError:
         return False
     logger.error("Run %d failed: %s", run.pk, reason)
@@ -290,36 +294,38 @@ def resume_run(run: Run, *, actor: str) -> Run:
         )
     run.chunks.unfinished().update(attempts=0, enqueued_at=None)
     unended = ACTIVE | {Status.FAILED, Status.CANCELLED}
-    _move(run, Status.RUNNING, unended, actor=actor, data={"resumed": True}, error="", finished_at=None)
+    begun = {"started_at": run.started_at or timezone.now(), "finished_at": None}
+    _move(run, Status.RUNNING, unended, actor=actor, data={"resumed": True}, error="", **begun)
     return run
 
 
 def retry_errors(run: Run, *, actor: str) -> int:
     """Makes the results that hold an ERROR ready to be judged again; gives their number."""
-    if run.status != Status.DONE:
-        raise ConflictError(
-            f"Run {run.pk} is not done. Finish it first, with --resume {run.pk}, then retry its errors."
-        )
-    rows = Result.objects.filter(run=run).errors().order_by("position").values_list("prompt", "position", "metadata")
-    prompts = [Prompt(*row) for row in rows]
-    if not prompts:
-        raise InputError(f"Run {run.pk} has no errors to retry.")
-    size = Configuration.from_json(run.configuration).chunk_size
     with transaction.atomic():
-        _move(
-            run, Status.RUNNING, {Status.DONE}, actor=actor, data={"retried": len(prompts)}, error="", finished_at=None
-        )
-        first = (run.chunks.aggregate(last=Max("index"))["last"] or 0) + 1
-        Chunk.objects.bulk_create(
-            _retry_chunk(run, first + i, prompts[start : start + size])
-            for i, start in enumerate(range(0, len(prompts), size))
-        )
-    return len(prompts)
+        # Read under the lock: else what another retry has judged again meanwhile would be judged once more.
+        if not _locked(run, Status.DONE):
+            raise ConflictError(
+                f"Run {run.pk} is not done. Finish it first, with --resume {run.pk}, then retry its errors."
+            )
+        retried = _store_retry_chunks(run)
+        if not retried:
+            raise InputError(f"Run {run.pk} has no errors to retry.")
+        _move(run, Status.RUNNING, {Status.DONE}, actor=actor, data={"retried": retried}, error="", finished_at=None)
+    return retried
 
 
-def _retry_chunk(run: Run, index: int, prompts: list[Prompt]) -> Chunk:
-    lo, hi = prompts[0].position, prompts[-1].position + 1
-    return Chunk(run=run, index=index, lo=lo, hi=hi, payload=pack(prompts), retry=True)
+def _store_retry_chunks(run: Run) -> int:
+    """Makes chunks of the prompts that ended in an ERROR, one in memory at a time; gives the number of prompts."""
+    size = Configuration.from_json(run.configuration).chunk_size
+    index = (run.chunks.aggregate(last=Max("index"))["last"] or 0) + 1
+    errors = Result.objects.filter(run=run).errors().order_by("position")
+    last, total = -1, 0
+    while rows := list(errors.filter(position__gt=last).values_list("prompt", "position", "metadata")[:size]):
+        prompts = [Prompt(*row) for row in rows]
+        first, last = prompts[0].position, prompts[-1].position
+        run.chunks.create(index=index, lo=first, hi=last + 1, payload=pack(prompts), retry=True)
+        index, total = index + 1, total + len(prompts)
+    return total
 
 
 # For workers
@@ -359,9 +365,12 @@ def lost_chunks(run: Run, *, waiting: timedelta) -> list[int]:
 
 
 def fail_stalled_runs(*, idle: timedelta, actor: str) -> list[Run]:
-    """Fails the running runs that nobody holds a chunk of and that saved nothing for ``idle``; they can be resumed."""
+    """Fails the runs that nobody holds a chunk of and that saved nothing for ``idle``; they can be resumed.
+
+    Not those that wait for workers: nobody works on them yet.
+    """
     stalled = []
-    for run in Run.objects.filter(status=Status.RUNNING):
+    for run in Run.objects.active().exclude(status=Status.QUEUED, queued=True):
         leases.release_dead(run)
         if run.chunks.filter(state=Chunk.State.HELD).exists() or _last_sign(run) > timezone.now() - idle:
             continue

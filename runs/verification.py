@@ -31,7 +31,7 @@ def discrepancies(run: Run) -> Iterator[Discrepancy]:
         expected = committed.pop(str(result.position), None)
         if expected is None:
             yield Discrepancy(result.position, "was never recorded in the audit trail.")
-        elif expected != result_commitment(result):
+        elif expected != result_commitment(result, result.verdicts.all()):
             yield Discrepancy(result.position, "is not as it was when the audit trail recorded it.")
     for position in sorted(map(int, committed)):
         yield Discrepancy(position, "was recorded in the audit trail and is gone.")

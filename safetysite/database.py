@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 VARIABLE = "AI_SAFETY_MONITOR_DB"
+OPTION = "--database-url"
 DEFAULT = "sqlite:///./ai_monitor.db"
 SCHEMES = {
     "sqlite": "django.db.backends.sqlite3",
@@ -20,22 +22,26 @@ SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 30,
     "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
-    "PRAGMA journal_size_limit=27103364;PRAGMA cache_size=2000;",
+    "PRAGMA journal_size_limit=27103364;PRAGMA cache_size=-32000;",
 }
 ADVICE = "Write postgresql://user:password@host:5432/name, special characters percent-encoded (%40 for @, %23 for #)."
 
 
 def take_database_url(argv: list[str], environ: MutableMapping[str, str]) -> None:
-    """Moves ``--database-url URL`` from the command line into the environment; it wins over what was there."""
-    for index, word in enumerate(argv):
-        if word == "--database-url" and index + 1 < len(argv):
-            environ[VARIABLE] = argv[index + 1]
-            del argv[index : index + 2]
-            return
-        if word.startswith("--database-url="):
-            environ[VARIABLE] = word.partition("=")[2]
-            del argv[index]
-            return
+    """Moves ``--database-url URL`` from the command line into the environment; the last one wins over what was there.
+
+    One without a URL stays on the line, for the parser to refuse: it must not mean the default database.
+    """
+    rest, words = [], iter(argv)
+    for word in words:
+        option, joined, url = word.partition("=")
+        if option != OPTION:
+            rest.append(word)
+        elif given := url if joined else next(words, None):
+            environ[VARIABLE] = given
+        else:
+            rest.append(OPTION if given is None else f"{OPTION}=")
+    argv[:] = rest
 
 
 def parse(url: str) -> dict[str, Any]:
@@ -44,15 +50,13 @@ def parse(url: str) -> dict[str, Any]:
     Takes ``sqlite:///relative.db`` (from the working directory), ``sqlite:////absolute.db``,
     ``postgresql+psycopg://user:password@host:port/name`` and the same with ``postgresql``, ``postgres`` or
     ``pgsql``; a Unix socket as ``postgresql:///name?host=/folder`` or ``postgresql://%2Ffolder/name``.
-    Raises ValueError with a sentence.
+    Raises ValueError with a sentence, in which no part of the URL stands that may be a password.
     """
     scheme, separator, _ = url.partition("://")
     engine = SCHEMES.get(scheme.partition("+")[0])
     if not separator or engine is None:
-        raise ValueError(
-            f"The database URL must start with sqlite:///, or postgresql://, not with {scheme or '(nothing)'!r}. "
-            f"Example: {DEFAULT}"
-        )
+        instead = f", not with {scheme!r}" if separator else ""
+        raise ValueError(f"The database URL must start with sqlite:///, or postgresql://{instead}. Example: {DEFAULT}")
     return _sqlite(url) if "sqlite" in engine else _postgresql(url)
 
 
@@ -76,7 +80,8 @@ def _postgresql(url: str) -> dict[str, Any]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"The database URL cannot be read: {error}. {ADVICE}") from error
+        reason = re.sub(r"""( as)? ?['"].*['"]""", "", str(error), flags=re.DOTALL)
+        raise ValueError(f"The database URL cannot be read: {reason.strip()}. {ADVICE}") from None
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     name = unquote(parts.path.lstrip("/"))
     if not name:
@@ -84,8 +89,8 @@ def _postgresql(url: str) -> dict[str, Any]:
     return {
         "ENGINE": SCHEMES["postgresql"],
         "NAME": name,
-        "USER": unquote(parts.username or options.pop("user", "")),
-        "PASSWORD": unquote(parts.password or options.pop("password", "")),
+        "USER": unquote(parts.username or "") or options.pop("user", ""),
+        "PASSWORD": unquote(parts.password or "") or options.pop("password", ""),
         "HOST": options.pop("host", "") or unquote(_host(parts.netloc)),
         "PORT": str(port or options.pop("port", "")),
         "OPTIONS": options,

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -39,11 +41,12 @@ def secret_key() -> str:
         return file.read_text()
     except FileNotFoundError:
         file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(secrets.token_urlsafe(60))
-    except FileExistsError:
-        pass
+    # Written beside it, then linked: of processes that start together, none reads a half-written key.
+    with NamedTemporaryFile("w", dir=file.parent) as made:
+        made.write(secrets.token_urlsafe(60))
+        made.flush()
+        with suppress(FileExistsError):
+            os.link(made.name, file)
     return file.read_text()
 
 

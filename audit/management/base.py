@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import getpass
 import logging
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
-from django.db import OperationalError, ProgrammingError, connection
+from django.db import DatabaseError, OperationalError, connection
 
 from classifiers.errors import SafetyError
 
@@ -19,7 +20,9 @@ class SafetyCommand(BaseCommand):
     """
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, formatter_class=_HelpFormatter, **kwargs)
+        # A shortened --database-url would be taken here, where it comes too late to have an effect.
+        kwargs = {"formatter_class": _HelpFormatter, "allow_abbrev": False, **kwargs}
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.arguments(parser)
@@ -43,11 +46,13 @@ class SafetyCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str | None:
         for name in ("classifiers", "moderation", "runs", "audit"):
             logging.getLogger(name).setLevel(options["log_level"])
+        if options["database_url"] is not None:
+            raise CommandError("--database-url is empty. Write the address, or leave the option out.")
         try:
             return self.run(**options)
         except SafetyError as error:
             raise CommandError(error.message) from error
-        except (OperationalError, ProgrammingError) as error:
+        except DatabaseError as error:
             raise CommandError(_about_database(error)) from error
         except KeyboardInterrupt as error:
             raise CommandError("Stopped.", returncode=130) from error
@@ -60,7 +65,11 @@ class SafetyCommand(BaseCommand):
     def actor(self) -> str:
         """Who the audit trail names."""
         name = type(self).__module__.rpartition(".")[2]
-        return f"command:{name} by {getpass.getuser()}"
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # in a container, one that no file of users names
+            user = str(os.getuid())
+        return f"command:{name} by {user}"
 
 
 class _HelpFormatter(DjangoHelpFormatter):
@@ -73,7 +82,9 @@ class _HelpFormatter(DjangoHelpFormatter):
 def _about_database(error: Exception) -> str:
     where = connection.settings_dict
     place = f"{where['HOST'] or 'localhost'}/{where['NAME']}" if connection.vendor == "postgresql" else where["NAME"]
-    if "no such table" in str(error) or "does not exist" in str(error):
+    # PostgreSQL says the same words of a whole database or a user, which setup_db cannot make.
+    missing = "does not exist" in str(error) and not isinstance(error, OperationalError)
+    if missing or "no such table" in str(error) or "no such column" in str(error):
         return f"The database {place} is not set up. Run: python manage.py setup_db"
     reason = " ".join(str(error).split())
     return f"The database {place} cannot be used: {reason}. Check --database-url or AI_SAFETY_MONITOR_DB."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from typing import Any
 from classifiers import models
 from classifiers.batching import map_batched, windows
 from classifiers.embedded import embedded_gemma
-from classifiers.errors import ProviderError
-from classifiers.loading import need
+from classifiers.errors import InputError, ProviderError
+from classifiers.loading import check_threshold, need
 from classifiers.models import Checkpoint, Placement, TextEncoder
 from classifiers.scoring import FirstTokenScorer, PromptTokens, toxic_probability
 from classifiers.types import Classification, Label, ModelInfo, Subject, digest
@@ -119,9 +120,12 @@ class GemmaClassifier:
         max_windows: int = 32,
     ) -> None:
         self.base_model, self.revision = str(base_model), revision
-        self.adapter = Path(adapter_path).expanduser() if adapter_path else None
+        self.adapter = models.user_path(adapter_path) if adapter_path else None
         if threshold is None:
             threshold = UNTRAINED_THRESHOLD if base_model == "embedded" and not adapter_path else 0.5
+        check_threshold(threshold)
+        if max_tokens <= OVERLAP:
+            raise InputError(f"max_tokens is {max_tokens}; it must be more than {OVERLAP}, which windows share.")
         self.threshold = threshold
         self.device, self.dtype, self.quantization, self.threads = device, dtype, quantization, threads
         self.token_budget, self.max_tokens, self.max_windows = token_budget, max_tokens, max_windows
@@ -150,7 +154,12 @@ class GemmaClassifier:
             adapter_digest=models.folder_digest(self.adapter) if self.adapter else "",
             template_hash=self.template.hash,
             dtype=str(self.placement),
-            settings={"threshold": self.threshold, "max_tokens": self.max_tokens, "max_windows": self.max_windows},
+            settings={
+                "threshold": self.threshold,
+                "max_tokens": self.max_tokens,
+                "max_windows": self.max_windows,
+                "overlap": OVERLAP,
+            },
         )
 
     def problems(self) -> list[str]:
@@ -181,7 +190,10 @@ class GemmaClassifier:
 
     @cached_property
     def template(self) -> Template:
-        return chat_template(self.tokenizer) if self.tokenizer.chat_template else completion_template(self.tokenizer)
+        if not self.tokenizer.chat_template:
+            return completion_template(self.tokenizer)
+        with models.damage_explained(self.checkpoint):
+            return chat_template(self.tokenizer)
 
     @cached_property
     def prompt(self) -> PromptTokens:
@@ -237,7 +249,7 @@ class GemmaClassifier:
 
     def _judged(self, logits: list[tuple[float, float]], tokens: int, latency: float) -> Classification:
         scores = [toxic_probability(*pair) for pair in logits]
-        if any(map(math.isnan, scores)):
+        if not all(math.isfinite(logit) for pair in logits for logit in pair):
             return Classification.error("The model's logits are not numbers. Try dtype=float32.", latency=latency)
         score = max(scores)
         safe, toxic = logits[scores.index(score)]
@@ -258,7 +270,9 @@ def chat_template(tokenizer: Any) -> Template:
     mark = "@@text@@"
     message = {"role": "user", "content": f"{POLICY}{mark}\n</text>"}
     rendered = tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
-    prefix, _, tail = rendered.partition(mark)
+    prefix, found, tail = rendered.partition(mark)
+    if not found or mark in tail:
+        raise ValueError("its chat template does not show the user's message once")
     return Template(prefix, tail, ("SAFE", "TOXIC"), delimiters=("<text>", "</text>"))
 
 
@@ -294,9 +308,11 @@ def _adapter_base(adapter: Path) -> str:
 
 
 def _check_adapter(adapter: Path, base: Checkpoint) -> None:
-    """An embedded or converted base is known by its folder's name, which holds its digest: caches lie anywhere."""
+    """A downloaded or converted base is known by its folder's name if that holds its revision: caches lie anywhere."""
     stated = _adapter_base(adapter)
-    if stated in (base.name, str(base.folder)) or Path(stated).name == base.folder.name:
+    if stated == base.name or os.path.realpath(stated) == os.path.realpath(base.folder):
+        return
+    if Path(stated).name == base.folder.name and base.revision[:16] in base.folder.name:
         return
     raise ProviderError(
         f"The adapter {adapter} was trained for {stated}, not for {base.name}. Name its own base model; if it is "
@@ -310,9 +326,14 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*missing adapter keys.*")
-            return peft.PeftModel.from_pretrained(model, str(adapter)).eval()
-    except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
+            adapted = peft.PeftModel.from_pretrained(model, str(adapter)).eval()
+        placed = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        stored = peft.load_peft_weights(str(adapter), device="cpu")
+        if homeless := sorted(name for name in stored if "lora_" in name and name not in placed):
+            raise ValueError(f"it has no place for {homeless[0]}")
+        return adapted
+    except Exception as error:
         raise ProviderError(
-            f"The adapter {adapter} does not fit the model ({str(error).splitlines()[0][:200]}). "
+            f"The adapter {adapter} does not fit the model ({models.first_line(error)}). "
             "Check that both belong together."
         ) from error

@@ -11,8 +11,8 @@ from typing import Any
 
 from classifiers import models
 from classifiers.batching import map_batched
-from classifiers.errors import ProviderError
-from classifiers.loading import need
+from classifiers.errors import InputError, ProviderError
+from classifiers.loading import check_threshold, need
 from classifiers.models import Checkpoint, Placement, TextEncoder
 from classifiers.types import Classification, Label, ModelInfo, Subject
 
@@ -25,6 +25,7 @@ JIGSAW_THRESHOLDS = {
     "identity_hate": 0.5,
 }
 DEFAULT_THRESHOLD = 0.5
+LEAST_TOKENS = 16  # of a window: with fewer, the tokenizer's own would leave no room for the text
 LONG_WORD = re.compile(r"\S{100}")
 HARM = "un ?safe|tox|obscen|threat|insult|hat[er]|identity attack|offens|abus|harm(?!less)|harass|sexual|violen|profan"
 TOXIC_NAME = re.compile(rf"(?!non|not|no )(.*\b)?({HARM})")
@@ -33,8 +34,8 @@ TOXIC_NAME = re.compile(rf"(?!non|not|no )(.*\b)?({HARM})")
 class TextClassification:
     """Scores by an encoder with a classification head; the score of a text is that of its highest toxic label.
 
-    ``model`` is a hub id or a folder. Multi-label checkpoints give a sigmoid for each label, single-label ones a
-    softmax over all. ``toxic_labels`` says which labels mean harm; without it that is read from their names.
+    ``model`` is a hub id or a folder. Multi-label checkpoints, and those of one label, give a sigmoid for each label,
+    others a softmax over all. ``toxic_labels`` says which labels mean harm; without it that is read from their names.
     ``thresholds`` is one number or one for each label; the six Jigsaw labels have their own. ``token_budget`` is the
     padded size of a batch. A text longer than the model's ``max_tokens`` is scored in windows, the highest score of
     each label taken; one of more than ``max_windows`` windows is an ERROR.
@@ -55,6 +56,11 @@ class TextClassification:
         max_tokens: int = 512,
         max_windows: int = 32,
     ) -> None:
+        each = thresholds if isinstance(thresholds, Mapping) else {"": thresholds or 0.0}
+        for label, threshold in each.items():
+            check_threshold(threshold, of=label)
+        if max_tokens < LEAST_TOKENS:
+            raise InputError(f"max_tokens is {max_tokens}; it must be at least {LEAST_TOKENS}.")
         self.model, self.revision = str(model), revision
         self.toxic_labels, self.thresholds = toxic_labels, thresholds
         self.device, self.dtype, self.quantization, self.threads = device, dtype, quantization, threads
@@ -82,6 +88,7 @@ class TextClassification:
                 "thresholds": self._thresholds,
                 "max_tokens": self._window_size,
                 "max_windows": self.max_windows,
+                "overlap": self._overlap,
             },
         )
 
@@ -132,13 +139,18 @@ class TextClassification:
 
     @property
     def _multi_label(self) -> bool:
-        return self._config.problem_type == "multi_label_classification" or set(self._labels) <= set(JIGSAW_THRESHOLDS)
+        told = self._config.problem_type == "multi_label_classification"
+        return told or len(self._labels) == 1 or set(self._labels) <= set(JIGSAW_THRESHOLDS)
 
     @cached_property
     def _window_size(self) -> int:
         """Tokens a window, the tokenizer's own around the text included."""
         table = getattr(self._config, "max_position_embeddings", self.max_tokens)
         return int(min(self.max_tokens, self._tokenizer.model_max_length, table))
+
+    @property
+    def _overlap(self) -> int:
+        return self._window_size // 8
 
     def _windows(self, text: str) -> list[list[int]]:
         """The text's token ids in overlapping windows; none when it is too long to be judged as a whole."""
@@ -149,7 +161,7 @@ class TextClassification:
             LONG_WORD.sub(r"\g<0> ", self._encoder.plain(text)),
             truncation=True,
             max_length=self._window_size,
-            stride=self._window_size // 8,
+            stride=self._overlap,
             return_overflowing_tokens=True,
             verbose=False,
         )["input_ids"]
@@ -161,6 +173,7 @@ class TextClassification:
         padded = self._tokenizer.pad({"input_ids": batch}, return_tensors="pt").to(model.device)
         with torch.inference_mode():
             logits = model(**padded).logits.float()
+        logits = logits.masked_fill(~logits.isfinite(), math.nan)  # -inf, an overflow, would make a score of 0
         scores: list[list[float]] = (logits.sigmoid() if self._multi_label else logits.softmax(-1)).tolist()
         return scores
 

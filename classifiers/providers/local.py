@@ -19,8 +19,9 @@ class LocalGenerator:
     """Answers prompts with an instruction-tuned model: a hub id, a folder, a GGUF file, or ``embedded`` (SmolLM2-135M).
 
     ``temperature`` 0 takes the likeliest token each time; above, tokens are drawn, from ``seed`` anew for each batch.
-    A model without a chat template continues the prompt. ``token_budget`` is the padded size of a batch with its
-    answers, in tokens; a prompt of more than ``max_prompt_tokens`` is not answered.
+    A model without a chat template continues the prompt, behind what its tokenizer begins texts with. ``token_budget``
+    is the padded size of a batch with its answers, in tokens; a prompt of more than ``max_prompt_tokens`` is not
+    answered.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class LocalGenerator:
         if self._tokenizer.chat_template:
             turn = [{"role": "user", "content": text}]
             text = self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        ids = self._encoder.ids(text)
+        ids = self._encoder.ids(text, whole=not self._tokenizer.chat_template)
         return ids if len(ids) <= self.max_prompt_tokens else None
 
     def _too_long(self) -> Answer:

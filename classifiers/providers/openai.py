@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
-from classifiers.endpoint import Connection, Endpoint, MalformedError, Rejected, first_choice
+from classifiers.endpoint import Connection, Endpoint, MalformedError, Rejected, first_choice, without_login
 from classifiers.errors import InputError, ProviderError, SafetyError
+from classifiers.loading import check_threshold
 from classifiers.types import Answer, Classification, Label, ModelInfo, Subject, digest
 
 # What a server may say of its model; a judgement over this protocol never depends on more than the text.
@@ -39,8 +40,7 @@ class OpenAIModeration:
         if texts_per_request < 1:
             raise InputError(f"texts_per_request is {texts_per_request}; it must be at least 1.")
         for category, threshold in self.thresholds.items():
-            if not 0 <= threshold <= 1:
-                raise InputError(f"The threshold of {category} is {threshold}; it must lie between 0 and 1.")
+            check_threshold(threshold, of=category)
 
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
         """One Classification for each subject. A request that is rejected is halved until only the bad text is left."""
@@ -67,7 +67,7 @@ class OpenAIModeration:
         if served := self.origin.info():
             own = {"thresholds": self.thresholds} if self.thresholds else {}
             return replace(served, settings={**served.settings, **own})
-        settings = {"base_url": self.endpoint.base_url, "thresholds": self.thresholds}
+        settings = {"base_url": self.endpoint.address, "thresholds": self.thresholds}
         return ModelInfo(provider="openai", model=self.endpoint.model, settings=settings)
 
     def problems(self) -> list[str]:
@@ -181,7 +181,7 @@ class OpenAIChat:
             model=self.endpoint.model,
             template_hash=digest(self.system_prompt) if self.system_prompt else "",
             settings={
-                "base_url": self.endpoint.base_url,
+                "base_url": self.endpoint.address,
                 "max_tokens": self.max_tokens,
                 "temperature": self.temperature,
             },
@@ -229,9 +229,12 @@ class _Origin:
     def __init__(self, endpoint: Endpoint, field: str) -> None:
         self.endpoint, self.field = endpoint, field
         self.listed: list[Any] | None = None
+        self.changed = False  # since then
 
     def info(self) -> ModelInfo | None:
         """None where it is not said. Raises ProviderError when the server has models, but not this one."""
+        if self.changed:
+            self.listed, self.changed = None, False
         found = self._versions()
         if found and self.endpoint.model not in found:
             raise ProviderError(
@@ -242,10 +245,13 @@ class _Origin:
         return ModelInfo(**{name: version[name] for name in NAMED if name in version}) if version else None
 
     def check(self, body: Mapping[str, Any]) -> None:
-        """Raises ProviderError when an answer comes from another version than the one that ``info`` gave."""
+        """Raises ProviderError when an answer comes from another version than the one that ``info`` gave.
+
+        So does every further answer, until ``info`` is asked again: what named the old version must not go on.
+        """
         version = self._versions(ask=False).get(self.endpoint.model)
         if version and body.get("system_fingerprint") != version.get("fingerprint"):
-            self.listed = None
+            self.changed = True
             raise ProviderError(
                 f"{self.endpoint.name} has changed the model behind {self.endpoint.model} since it was asked which one "
                 "it is. Start or resume the run: its verdicts will name the new one."
@@ -268,9 +274,9 @@ class _Origin:
 def _endpoint(model: str, connection: Connection) -> Endpoint:
     """The endpoint, unless it is given an option that only the process that holds the model can follow."""
     strange = sorted(connection.keys() - Connection.__annotations__.keys())
-    if strange and connection.get("base_url"):
+    if strange and (base_url := connection.get("base_url")):
         raise InputError(
-            f"{strange[0]} cannot be set here: {model} is served at {connection['base_url']}, and the model and its "
+            f"{strange[0]} cannot be set here: {model} is served at {without_login(base_url)}, and the model and its "
             "options are chosen where serve_models runs."
         )
     return Endpoint(model, **connection)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack
 
 from classifiers.endpoint import Connection, Endpoint, MalformedError, first_choice
 from classifiers.errors import InputError, SafetyError
+from classifiers.loading import check_threshold
 from classifiers.types import Classification, Label, ModelInfo, Subject, digest
 
 # The fixed part comes first, so that the server's prefix cache serves it from the second text on.
@@ -22,6 +24,8 @@ Answer with one word, SAFE or TOXIC.
 <text>
 """
 TAIL = "\n</text>\nOne word, SAFE or TOXIC:"
+# Where the markup of our marks and of the chat templates there are begins: <text>, </s>, <|im_end|>, [/INST]
+MARKUP = re.compile(r"<(?=[\w/|\uff5c])|\[(?=/?[A-Z_]+\])")
 
 TOP_LOGPROBS = 20  # the most that OpenAI and, by default, vLLM give
 LEAST_MASS = 0.01  # with less on both labels together, the model is not answering the question
@@ -46,6 +50,7 @@ class ChatClassifier:
     ) -> None:
         if endpoint not in ("chat", "completions"):
             raise InputError(f"endpoint is {endpoint}; it must be chat or completions.")
+        check_threshold(threshold)
         self.endpoint = Endpoint(model, **connection)
         self.kind = endpoint
         self.threshold = threshold
@@ -59,7 +64,7 @@ class ChatClassifier:
             provider="served",
             model=self.endpoint.model,
             template_hash=digest(INSTRUCTION, TAIL, self.kind),
-            settings={"base_url": self.endpoint.base_url, "threshold": self.threshold},
+            settings={"base_url": self.endpoint.address, "threshold": self.threshold},
         )
 
     def problems(self) -> list[str]:
@@ -99,8 +104,8 @@ class ChatClassifier:
 
 
 def prompt_for(text: str) -> str:
-    """The question about a text. The marks around it are made harmless inside it, so that it cannot end early."""
-    return INSTRUCTION + text.replace("</text>", "< /text>").replace("<text>", "< text>") + TAIL
+    """The question about a text. Markup inside it is broken by a space, so that the text cannot end early."""
+    return INSTRUCTION + MARKUP.sub(r"\g<0> ", text) + TAIL
 
 
 def listed_logprobs(choice: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from audit.management.base import SafetyCommand
-from classifiers.errors import InputError
+from audit.management.text import one_line
+from classifiers.errors import ConflictError, InputError
 from classifiers.sources import PromptSource
 from classifiers.types import Outcome
 from moderation.services import Choice
@@ -110,11 +113,17 @@ class RunCommand(SafetyCommand):
                     tqdm.write(of_outcome(outcome), file=sys.stdout)
                 shown = min(preview, shown + len(outcomes))
         except KeyboardInterrupt as error:
-            services.cancel_run(run, actor=self.actor, reason="Stopped with Ctrl-C.")
+            with suppress(ConflictError):  # somebody else was faster
+                services.cancel_run(run, actor=self.actor, reason="Stopped with Ctrl-C.")
             raise CommandError(
                 f"Stopped. What was done is saved; go on with: {self.again(run)}", returncode=130
             ) from error
         run.refresh_from_db()
+        if run.status != Run.Status.DONE:
+            raise CommandError(
+                f"Run {run.pk} is {run.status}: it was stopped, or others are working on it still. "
+                f"What was done is saved; go on with: {self.again(run)}"
+            )
 
     def again(self, run: Run) -> str:
         return f"python manage.py {type(self).__module__.rpartition('.')[2]} --resume {run.pk}"
@@ -189,8 +198,10 @@ def choice(alias: str, **options: Any) -> Choice:
 
 def absolute(value: Any) -> Any:
     """What names a file or folder here, so that it names it from anywhere; anything else as it is."""
-    path = Path(value).expanduser() if isinstance(value, str) and value != "embedded" else None
-    return str(path.resolve()) if path and path.exists() else value
+    if not isinstance(value, str) or value == "embedded":
+        return value
+    path = os.path.expanduser(value)  # of os.path, since pathlib's raise for names that no file can have
+    return os.path.realpath(path) if os.path.exists(path) else value
 
 
 def with_progress(run: Run, work: Iterator[list[Outcome]], terminal: bool) -> Iterator[list[Outcome]]:
@@ -210,7 +221,7 @@ def with_progress(run: Run, work: Iterator[list[Outcome]], terminal: bool) -> It
 
 def summary(run: Run, output: Path | None = None) -> str:
     """What came of a run, and what to do next."""
-    lines = [f"Run {run.pk} ({run.name}) is {run.status}: {run.total} prompts."]
+    lines = [f"Run {run.pk} ({one_line(run.name, services.MAX_NAME)}) is {run.status}: {run.total} prompts."]
     for stage, labels in run.counts.items():
         told = ", ".join(f"{n} {label}" for label, n in sorted(labels.items())) or "nothing judged"
         lines.append(f"  {stage:7} {told}")

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import getpass
 import json
+import os
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 
-from audit import triggers
+from audit import services, triggers
+from audit.management.commands.audit_verify import Command
 from audit.models import AuditEvent
 from tests.audit.tampering import record_chain, relink, replace_chain, run_sql
 
@@ -85,3 +88,33 @@ def test_an_earlier_checkpoint_is_replaced(tmp_path: Path) -> None:
     run("audit_checkpoint", "--out", str(file))
     assert json.loads(file.read_text())["size"] == 0
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_user_without_a_name_is_named_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert Command().actor == "command:audit_verify by 12345"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ProgrammingError('relation "runs_run" does not exist'), "setup_db"),
+        (OperationalError("no such table: runs_run"), "setup_db"),
+        (OperationalError("no such column: runs_run.name"), "setup_db"),
+        (OperationalError('FATAL: database "mine" does not exist'), "cannot be used"),
+        (OperationalError('FATAL: role "me" does not exist'), "cannot be used"),
+        (DatabaseError("file is not a database"), "cannot be used"),
+    ],
+)
+def test_only_what_setup_db_can_mend_sends_there(
+    monkeypatch: pytest.MonkeyPatch, error: DatabaseError, told: str
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(services, "checkpoint", fail)
+    assert told in refuse("audit_checkpoint", "--out", "unused.json")

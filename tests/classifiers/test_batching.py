@@ -1,3 +1,4 @@
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,24 @@ def test_only_the_item_that_fails_alone_is_lost():
     results = map_batched(run, list(range(40)), [5] * 40, 1000, failed=lambda error: f"failed: {error}")
     assert results[13] == "failed: unlucky"
     assert [r for i, r in enumerate(results) if i != 13] == [str(i) for i in range(40) if i != 13]
+
+
+def test_a_failed_batch_is_let_go():
+    """Its tensors would keep the memory that the next one needs."""
+
+    class Tensor:
+        pass
+
+    held = []
+
+    def run(batch):
+        big = Tensor()
+        held.append(weakref.ref(big))
+        raise RuntimeError("out of memory")
+
+    errors = map_batched(run, [1, 2], [5, 5], 10, failed=lambda error: error)
+    assert [str(error) for error in errors] == ["out of memory"] * 2
+    assert [ref() for ref in held] == [None] * 3
 
 
 def test_what_is_not_a_failure_of_the_machine_is_not_hidden():

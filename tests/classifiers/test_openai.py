@@ -266,8 +266,26 @@ def test_a_key_or_an_address_that_cannot_be_is_a_sentence(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-…")
     with pytest.raises(ProviderError, match="Copy it again"):
         OpenAIModeration().classify(subjects("x"))
-    with pytest.raises(ProviderError, match="is no address"):
-        OpenAIModeration(base_url="localhost:8000").classify(subjects("x"))
+    for address in ("localhost:8000", "http://[bad", "http://"):
+        with pytest.raises(ProviderError, match="is no address"):
+            OpenAIModeration(base_url=address).classify(subjects("x"))
+
+
+def test_a_password_in_the_address_is_used_but_neither_stored_nor_shown(stub):
+    stub.always = 500
+    address = stub.url.replace("//", "//user:hunter2@")
+    provider = OpenAIModeration(base_url=address, give_up_after=0.5)
+    (found,) = provider.classify(subjects("x"))
+    assert stub.posts
+    assert "hunter2" not in f"{found} {provider.describe()} {OpenAIChat(base_url=address).describe()}"
+    assert provider.describe() == OpenAIModeration(base_url=stub.url).describe()
+
+
+def test_a_key_is_never_quoted(stub):
+    """The HTTP client's complaint about a line break in a header holds all of it, and reasons are stored."""
+    with pytest.raises(ProviderError, match="Copy it again") as raised:
+        moderate(stub, "x", api_key="sk-secret\nsk-other")
+    assert "sk-" not in str(raised.value)
 
 
 # Retry-After and concurrency, over the wire

@@ -17,6 +17,7 @@ from classifiers.types import (
     ModelInfo,
     Outcome,
     Prompt,
+    Span,
     Stage,
     StageOutcome,
     Subject,
@@ -95,6 +96,48 @@ def test_a_score_that_is_no_probability_is_an_error(score: float) -> None:
         assert only.input.label is Label.ERROR
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        "SAFE",
+        Classification(None),  # type: ignore[arg-type]
+        Classification("safe"),  # type: ignore[arg-type]
+        Classification(Label.SAFE, score="0.1"),  # type: ignore[arg-type]
+        Classification(Label.SAFE, categories={"toxic": None}),  # type: ignore[dict-item]
+        Classification(Label.SAFE, score=0.1, thresholds={"toxic": float("nan")}),
+        Classification(Label.SAFE, score=0.1, spans=(Span(0, 1, "\0"),)),
+    ],
+)
+def test_what_is_no_sound_verdict_is_an_error_and_harms_no_other(broken: Classification) -> None:
+    told = outcomes(["a", "b"], Scripted(broken, SAFE), generation=Generation("fake", FakeGenerator()))
+    assert [o.input.label for o in told] == [Label.ERROR, Label.SAFE]
+    assert told[0].input.judgements[0].classification.reason
+    assert told[0].answer is None
+
+
+@pytest.mark.parametrize("made", [None, 5])
+def test_what_is_no_list_of_verdicts_or_answers_is_an_error(made: object) -> None:
+    class Mute:
+        def classify(self, subjects: Sequence[Subject]) -> object:
+            return made
+
+        def generate(self, prompts: Sequence[str]) -> object:
+            return made
+
+    (judged,) = outcomes(["a"], Mute())
+    assert judged.input.label is Label.ERROR
+    (answered,) = outcomes(["a"], Scripted(), generation=Generation("mute", Mute()))  # type: ignore[arg-type]
+    assert answered.output is not None
+    assert answered.output.label is Label.ERROR
+
+
+def test_an_error_has_a_reason_and_no_score() -> None:
+    (only,) = outcomes(["a"], Scripted(Classification(Label.ERROR, score=0.3)))
+    assert only.input.score is None
+    assert only.input.judgements[0].classification.reason
+
+
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
 def test_a_category_that_no_database_takes_is_an_error(name: str) -> None:
     for broken in (
@@ -112,6 +155,8 @@ def test_a_category_that_no_database_takes_is_an_error(name: str) -> None:
         (Writer(), "gave 0 answers for 1 prompts"),
         (Writer(Answer("one"), Answer("two")), "gave 2 answers for 1 prompts"),
         (Writer(Answer(None, reason="no idea")), "no idea"),
+        (Writer("hello"), "gave no text but 'hello'"),  # type: ignore[arg-type]
+        (Writer(Answer(5)), "gave no text but"),  # type: ignore[arg-type]
         (Writer(Answer("a\0b")), "NUL"),
         (Writer(Answer("\ud800")), "surrogate"),
     ],

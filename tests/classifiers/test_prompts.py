@@ -267,6 +267,16 @@ def test_parquet_text_that_is_not_utf8(write):
     assert texts(path, skip_bad_rows=True) == ["fine"]
 
 
+@pytest.mark.parametrize("kind", ["timestamp", "date"])
+def test_a_parquet_date_beyond_pythons_is_a_bad_row(write, kind):
+    import pyarrow as pa
+
+    dates = pa.array([2**62, 0], pa.timestamp("us")) if kind == "timestamp" else pa.array([2**30, 0], pa.date32())
+    path = write("p.parquet", parquet_of(pa.table({"prompt": ["far", "fine"], "at": dates})))
+    assert "row 1 holds a value that cannot be read" in refusal(path)
+    assert texts(path, skip_bad_rows=True) == ["fine"]
+
+
 # Shuffling and size
 
 

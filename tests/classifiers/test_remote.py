@@ -142,6 +142,19 @@ def test_a_provider_error_does_not_wait_for_hanging_calls():
     released.set()
 
 
+def test_a_thread_that_cannot_start_takes_no_place(monkeypatch):
+    def full(thread):
+        raise RuntimeError("can't start new thread")
+
+    pool = AdaptivePool(concurrency=2, max_concurrency=2)
+    with monkeypatch.context() as machine:
+        machine.setattr(threading.Thread, "start", full)
+        for _ in range(3):
+            with pytest.raises(RuntimeError):
+                pool.map(Service(), [0])
+    assert pool.map(Service(), [0, 1, 2]) == [0, 2, 4]
+
+
 def test_after_a_failure_the_pool_works_on():
     pool = AdaptivePool(concurrency=2, max_concurrency=2)
     for _ in range(5):
@@ -265,6 +278,7 @@ def test_an_interrupt_does_not_wait_for_hanging_calls():
         ({"retry-after": "inf"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "tomorrow"}, None),
+        ({"retry-after": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"}, None),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
     ],
 )

@@ -7,7 +7,7 @@ from classifiers.errors import ProviderError
 from classifiers.scoring import FirstTokenScorer, PromptTokens, toxic_probability
 from tests.classifiers import tiny_models
 
-KINDS = ["gemma2", "gemma3", "llama"]
+KINDS = ["gemma2", "gemma3", "gemma3n", "llama"]
 
 
 @pytest.fixture(scope="module")

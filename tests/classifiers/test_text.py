@@ -51,6 +51,7 @@ def test_what_is_called_storable_encodes_as_utf8_without_nul(value):
         (dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC), "2024-05-01T12:00:00+00:00"),
         (dt.date(2024, 5, 1), "2024-05-01"),
         (dt.time(12, 30), "12:30:00"),
+        (dt.timedelta(minutes=1, milliseconds=500), 60.5),
         (Decimal("0.10"), "0.10"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (b"\x00\xff", {"base64": "AP8="}),

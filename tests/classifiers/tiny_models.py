@@ -40,7 +40,7 @@ def save(folder: Path, model, tokenizer) -> Path:
 
 
 def causal(folder: Path, kind: str = "gemma3", *, chat: bool = True, seed: int = 0) -> Path:
-    """A Gemma 2 (soft-capped logits), Gemma 3 (sliding windows of 16 tokens) or Llama with weights far from zero."""
+    """A Gemma 2 (soft-capped logits), 3 (sliding windows), 3n (layers that share keys) or Llama, weights far from 0."""
     import torch
     import transformers
 
@@ -65,6 +65,11 @@ def causal(folder: Path, kind: str = "gemma3", *, chat: bool = True, seed: int =
         model = transformers.Gemma2ForCausalLM(
             transformers.Gemma2Config(**shape, sliding_window=16, final_logit_softcapping=5.0)
         )
+    elif kind == "gemma3n":
+        layers = {"num_hidden_layers": 4, "intermediate_size": [128] * 4, "activation_sparsity_pattern": [0.0] * 4}
+        shape |= layers | {"num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2}
+        per_layer = {"vocab_size_per_layer_input": len(tokenizer), "hidden_size_per_layer_input": 16, "laurel_rank": 8}
+        model = transformers.Gemma3nForCausalLM(transformers.Gemma3nTextConfig(**shape, **per_layer, sliding_window=16))
     else:
         model = transformers.Gemma3ForCausalLM(
             transformers.Gemma3TextConfig(

@@ -96,6 +96,13 @@ class TestVersions:
         assert other != first
         assert ClassifierVersion.objects.count() == 2
 
+    def test_a_model_has_a_name_of_any_length(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        long = {name: f"/{name}" * 500 for name in ("provider", "model", "revision", "dtype", "template_hash")}
+        monkeypatch.setattr(Described, "describe", lambda _: ModelInfo(**long))
+        version = services.version_of(Choice("described", {"revision": "long"}))
+        version.refresh_from_db()
+        assert {name: getattr(version, name) for name in long} == long
+
     def test_without_a_description_class_and_options_stand_for_it(self) -> None:
         version = services.version_of(Choice("fake", {"toxic": ["rude"]}))
         assert version.provider == "classifiers.providers.fake.FakeClassifier"

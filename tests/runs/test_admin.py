@@ -171,3 +171,9 @@ class TestActions:
         act(client, "cancel", run)
         run.refresh_from_db()
         assert run.status == "CANCELLED"
+
+
+def test_a_payload_that_has_no_utf8_is_shown(admin_client: Client, run: Run) -> None:
+    verdict = run.results.get(position=0).verdicts.first()
+    Payload.objects.create(verdict=verdict, body='{"said": "\\ud800 \\u0000"}')
+    assert r"\ud800 \u0000" in page(admin_client, "admin:runs_result_change", verdict.result_id)

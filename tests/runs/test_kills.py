@@ -105,3 +105,20 @@ def test_workers_killed_at_10_random_points(
         assert run.status == "RUNNING", "It was done before all kills: more prompts are needed."
         wait_until_done(run)
     assert_equal_runs(run, undisturbed(), prompts=TEXTS)
+
+
+def test_a_retry_killed_in_its_transactions(
+    transactional_db: None, done_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    prompts = [f"unanswerable {i}" for i in range(9)]
+    run = done_run(prompts, batch_size=3)
+    for statement in (2, 5, 8, 12, 17, 23):
+        again = ["--resume", str(run.pk), *(["--retry-errors"] if run.status == "DONE" else [])]
+        fuse = {"DJANGO_SETTINGS_MODULE": "tests.kill_settings", "AI_SAFETY_TEST_FUSE": str(statement)}
+        killed = manage(tmp_path / "log", "run_pipeline", *again, **fuse)
+        assert killed.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
+        run.refresh_from_db()
+    assert run.status == "RUNNING", "It was done before all kills: more prompts are needed."
+    assert manage(tmp_path / "log", "run_pipeline", "--resume", str(run.pk)).wait() == 0
+    run.refresh_from_db()
+    assert_equal_runs(run, done_run(prompts, batch_size=3), prompts=prompts)

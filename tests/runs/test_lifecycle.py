@@ -1,7 +1,10 @@
 """What may happen to a run, and when."""
 
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -10,7 +13,11 @@ from audit.models import AuditEvent
 from audit.services import verify
 from classifiers.errors import ConflictError, InputError, NotFoundError, ProviderError
 from classifiers.providers.fake import FakeClassifier
+from classifiers.sources import PromptSource
+from classifiers.types import ModelInfo, Span
+from moderation import services as moderation
 from runs import leases, services
+from runs.configuration import Configuration
 from runs.models import Chunk, Payload, Result, Run, RunLog, Verdict
 
 MakeRun = Callable[..., Run]
@@ -178,6 +185,14 @@ def test_a_stalled_run_fails_and_can_be_resumed(make_run: MakeRun) -> None:
     assert Run.objects.get().status == "DONE"
 
 
+def test_a_run_that_was_never_begun_is_stalled_unless_workers_will_come(make_run: MakeRun) -> None:
+    mine, for_workers = make_run(TEXTS), make_run(TEXTS, queued=True)
+    Run.objects.update(created_at=timezone.now() - timedelta(minutes=10))
+    assert services.fail_stalled_runs(idle=timedelta(minutes=5), actor="cron") == [mine]
+    for_workers.refresh_from_db()
+    assert for_workers.status == "QUEUED"
+
+
 def test_a_run_is_found_by_number_and_by_name(make_run: MakeRun) -> None:
     run = make_run(TEXTS, name="monday")
     assert services.find_run(str(run.pk)) == run
@@ -279,3 +294,140 @@ class TestDuplicates:
         done_run(["fail"])
         done_run(["fail"], reuse_verdicts=True)
         assert asked == ["INPUT:fail"] * 2
+
+
+def test_a_message_that_no_database_takes_still_fails_the_run(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(TEXTS)
+    monkeypatch.setattr(FakeClassifier, "classify", lambda *_: raise_(ProviderError("The server said: \0 \ud800")))
+    with pytest.raises(ProviderError):
+        work(run)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("FAILED", "The server said: \\0 \\ud800")
+
+
+def test_a_run_resumed_before_it_began_knows_when_it_began(make_run: MakeRun) -> None:
+    run = make_run(TEXTS)
+    services.resume_run(run, actor="test")
+    assert run.started_at
+    began = run.started_at
+    work(run, chunks=1)
+    services.cancel_run(run, actor="test")
+    services.resume_run(run, actor="test")
+    assert run.started_at == began
+
+
+def test_a_provider_that_prefers_more_than_a_run_saves_at_once_gets_less(
+    done_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeClassifier, "preferred_batch", 5000, raising=False)
+    run = done_run(TEXTS, batch_size=None, generator=None)
+    assert (run.status, run.configuration["batch_size"]) == ("DONE", 1000)
+
+
+def test_no_run_has_a_name_that_cannot_be_stored(make_run: MakeRun) -> None:
+    make_run(TEXTS)
+    for name in ("\0", "\udcff"):
+        with pytest.raises(NotFoundError):
+            services.find_run(name)
+
+
+@pytest.fixture
+def _fresh_versions() -> Iterator[None]:
+    moderation.forget_versions()
+    yield
+    moderation.forget_versions()
+
+
+@pytest.mark.usefixtures("_fresh_versions")
+def test_after_a_failure_verdicts_name_the_model_that_is_there_now(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = "1"
+    monkeypatch.setattr(FakeClassifier, "describe", lambda _: ModelInfo("fake", revision=revision), raising=False)
+    run = make_run(TEXTS, batch_size=5, generator=None)
+    work(run, chunks=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeClassifier, "classify", lambda *_: raise_(ProviderError("Its model was replaced.")))
+        with pytest.raises(ProviderError):
+            work(run)
+    revision = "2"
+    services.resume_run(run, actor="test")
+    work(run)
+    said = Verdict.objects.filter(result__run=run).order_by("result__position")
+    assert [v.version.revision for v in said] == ["1"] * 5 + ["2"] * 5
+
+
+class TestRetry:
+    @pytest.fixture
+    def wordy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Classifiers keep their payload and mark what they found."""
+        original = FakeClassifier._classify
+        found = (Span(0, 4, "word", 0.5),)
+        monkeypatch.setattr(
+            FakeClassifier, "_classify", lambda *_: replace(original(*_), raw={"said": _[1]}, spans=found)
+        )
+
+    @pytest.mark.usefixtures("wordy")
+    def test_what_was_judged_stays_when_only_the_answer_is_made_again(self, done_run: MakeRun) -> None:
+        run = done_run(["unanswerable", "unanswerable"], batch_size=1)
+        before = list(Verdict.objects.filter(stage="INPUT").order_by("pk").values_list())
+        assert services.retry_errors(run, actor="test") == 2
+        work(run)
+        assert list(Verdict.objects.filter(stage="INPUT").order_by("pk").values_list()) == before
+        assert Payload.objects.get(verdict__recalled=False, verdict__stage="INPUT").value == {"said": "unanswerable"}
+        assert Verdict.objects.filter(result__run=run).count() == 4
+
+    @pytest.mark.usefixtures("wordy")
+    def test_a_judgement_taken_over_keeps_its_spans(self, done_run: MakeRun) -> None:
+        done_run(["same", "same"], batch_size=1, generator=None)
+        first, second = Verdict.objects.order_by("pk")
+        assert (first.recalled, second.recalled) == (False, True)
+        assert first.spans == second.spans == [{"start": 0, "end": 4, "kind": "word", "score": 0.5}]
+
+    def test_who_comes_late_to_finish_does_not_end_it(self, done_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It saw that all chunks were done; before it said so, another did, and the errors were taken up again."""
+        run = done_run(["fail"])
+        Run.objects.filter(pk=run.pk).update(status="RUNNING")
+        original = services._locked
+
+        def overtaken(run: Run, status: Run.Status) -> bool:
+            monkeypatch.setattr(services, "_locked", original)
+            assert services.finish_run(run, actor="faster")
+            assert services.retry_errors(run, actor="alice") == 1
+            return original(run, status)
+
+        monkeypatch.setattr(services, "_locked", overtaken)
+        assert not services.finish_run(run, actor="slow")
+        assert Run.objects.get().status == "RUNNING"
+
+
+@pytest.mark.django_db
+class TestMemory:
+    """Of a run in the making: its prompts and its bad rows are never all in memory."""
+
+    def peak(self, source: PromptSource) -> tuple[Run, int]:
+        configuration = Configuration(source, (moderation.Choice("fake"),), batch_size=6)
+        services.create_run(configuration, actor="warm-up")
+        tracemalloc.start()
+        try:
+            return services.create_run(configuration, actor="test"), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def test_of_long_prompts(self, tmp_path: Path) -> None:
+        file = tmp_path / "prompts.txt"
+        with file.open("w") as lines:
+            lines.writelines(f"{i} {'long ' * 10_000}\n" for i in range(600))
+        run, peak = self.peak(PromptSource(str(file), limit=0))
+        assert run.total == 600
+        assert peak < 15_000_000
+
+    def test_of_bad_rows(self, tmp_path: Path) -> None:
+        file = tmp_path / "prompts.jsonl"
+        file.write_text('{"prompt": "good"}\n' + "bad\n" * 20_000)
+        run, peak = self.peak(PromptSource(str(file), skip_bad_rows=True))
+        assert run.skipped == 20_000
+        assert list(run.logs.values_list("message", flat=True))[20:] == ["Skipped 19980 more rows."]
+        assert peak < 1_000_000

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from classifiers.providers.fake import FakeClassifier
+from runs import services
+from runs.management.pipeline import absolute
 from runs.models import Chunk, Result, Run
 
 pytestmark = pytest.mark.django_db
@@ -167,6 +170,53 @@ def test_bad_rows_can_be_skipped(tmp_path: Path) -> None:
     assert "line 2" in run.logs.get(level="WARNING").message
 
 
+def test_a_name_that_cannot_be_stored_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.jsonl")
+    file.write_text(GOOD)
+    with pytest.raises(CommandError, match=r"source\.dataset_id has a lone surrogate .* cannot be stored"):
+        pipeline("--dataset-id", file)
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize("value", ["a" * 300, "~nobody-of-this-name/model", "google/gemma-2b-it", "embedded", 48, None])
+def test_what_names_no_file_here_is_left_as_it_is(value: Any) -> None:
+    assert absolute(value) == value
+
+
+def test_a_file_here_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "adapter").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert absolute("adapter") == absolute("~/adapter") == str((tmp_path / "adapter").resolve())
+
+
+class TestStoppedByAnother:
+    @pytest.fixture(autouse=True)
+    def _stopped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = FakeClassifier.classify
+
+        def classify(self: FakeClassifier, subjects: Any) -> Any:
+            services.cancel_run(Run.objects.get(), actor="another")
+            if "ctrl-c" in subjects[0].text:
+                raise KeyboardInterrupt
+            return original(self, subjects)
+
+        monkeypatch.setattr(FakeClassifier, "classify", classify)
+
+    def test_the_command_says_so_and_writes_no_results(self, prompts_file: Callable[..., Path], tmp_path: Path) -> None:
+        file = prompts_file(["one", "two"])
+        with pytest.raises(CommandError, match=r"is CANCELLED: .*--resume") as raised:
+            pipeline("--dataset-id", file, "--batch-size", 1, "--output", tmp_path / "out.json")
+        assert raised.value.returncode == 1
+        assert not (tmp_path / "out.json").exists()
+        assert Result.objects.count() == 1
+
+    def test_ctrl_c_is_still_ctrl_c(self, prompts_file: Callable[..., Path]) -> None:
+        with pytest.raises(CommandError, match="--resume") as raised:
+            pipeline("--dataset-id", prompts_file(["ctrl-c"]))
+        assert raised.value.returncode == 130
+
+
 class TestProcess:
     """What only a process of its own shows: exit codes, signals, and a database that is not there."""
 
@@ -186,18 +236,31 @@ class TestProcess:
             ("sqlite:////nonexistent/folder/a.db", "cannot be used"),
             ("sqlite:///./fresh.db", "setup_db"),
             ("mysql://localhost/none", "must start with"),
+            ("postgresql:me:secret@localhost/none", "must start with"),
+            ("postgresql://me:secret#1@localhost/none", "cannot be read"),
+            ("postgresql://me:secret\uff03@localhost/none", "cannot be read"),
+            ("sqlite:///./text.db", "cannot be used: file is not a database"),
+            ("", "--database-url is empty"),
         ],
     )
     def test_a_database_that_is_not_there_is_one_sentence(
         self, manage: Manage, prompts_file: Callable[..., Path], url: str, told: str, tmp_path: Path
     ) -> None:
-        url = url.replace("./fresh.db", f"{tmp_path}/fresh.db")
+        (tmp_path / "text.db").write_text("This is a text. " * 1000)
+        url = url.replace("./", f"{tmp_path}/")
         process = manage("run_pipeline", *FAKES, "--dataset-id", str(prompts_file(["a"])), "--database-url", url)
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 1
         assert told in said
         assert "secret" not in said
         assert "Traceback" not in said
+
+    def test_a_shortened_database_url_is_not_ignored(self, manage: Manage, tmp_path: Path) -> None:
+        """It would be read too late, and the command would go on with another database."""
+        process = manage("list_runs", "--database", f"sqlite:///{tmp_path}/mine.db")
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "unrecognized arguments: --database" in said
 
     def test_ctrl_c_leaves_a_run_that_goes_on(self, manage: Manage, prompts_file: Callable[..., Path]) -> None:
         checks = ("--input-classifier", "fake-slow", "--answer-generator", "fake", "--output-classifier", "fake")

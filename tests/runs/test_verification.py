@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from runs import services
-from runs.models import Result, Run
+from runs.models import Result, Run, Verdict
 from runs.verification import discrepancies
 
 TEXTS = ["one", "toxic", "fail", "four"]
@@ -34,6 +34,19 @@ def test_a_changed_result_is_named(run: Run, change: dict[str, object]) -> None:
     assert found(run) == ["Result 1 is not as it was when the audit trail recorded it."]
     with pytest.raises(CommandError, match="Result 1 is not as it was"):
         call_command("verify_run", str(run.pk))
+
+
+@pytest.mark.parametrize(
+    "change", [{"label": "TOXIC"}, {"score": 0.9}, {"flagged": ["hate"]}, {"reason": "Because."}, {"key": "0" * 32}]
+)
+def test_a_changed_verdict_is_named(run: Run, change: dict[str, object]) -> None:
+    Verdict.objects.filter(result__run=run, result__position=0, stage="OUTPUT").update(**change)
+    assert found(run) == ["Result 0 is not as it was when the audit trail recorded it."]
+
+
+def test_a_verdict_taken_out_is_named(run: Run) -> None:
+    Verdict.objects.filter(result__run=run, result__position=3, stage="INPUT").delete()
+    assert found(run) == ["Result 3 is not as it was when the audit trail recorded it."]
 
 
 def test_a_missing_and_a_smuggled_result_are_named(run: Run) -> None:

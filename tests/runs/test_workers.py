@@ -232,7 +232,7 @@ def test_a_stalled_cluster_is_replaced(make_queued: Callable[[], Run], tmp_path:
     with workers(tmp_path) as started:
         stalled = started.ready()
         stalled[4].suspend()
-        wait_for(lambda: started.cluster and started.cluster[0] != stalled[0], seconds=30)
+        wait_for(lambda: (now := started.cluster) and now[0] != stalled[0], seconds=30)
         wait_for(lambda: not any(process.is_running() for process in stalled), seconds=5)
         run = make_queued()
         wait_until_done(run)
