@@ -22,7 +22,7 @@ SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 30,
     "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
-    "PRAGMA journal_size_limit=27103364;PRAGMA cache_size=-32000;",
+    "PRAGMA journal_size_limit=27103364;PRAGMA cache_size=2000;",
 }
 ADVICE = "Write postgresql://user:password@host:5432/name, special characters percent-encoded (%40 for @, %23 for #)."
 
