@@ -10,13 +10,15 @@ from classifiers.errors import InputError, ProviderError
 from classifiers.protocols import Described
 from classifiers.types import ModelInfo, digest
 
+SECRETS = ("key", "token", "secret", "password", "authorization")  # how the names of such options end
+
 
 def load(dotted_path: str, **options: Any) -> Any:
     """An instance of the class at ``dotted_path``; InputError says which part of the path or which option is wrong."""
     module_name, _, class_name = dotted_path.rpartition(".")
     try:
         cls = getattr(import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"The provider class {dotted_path} cannot be imported: {error}. Check BACKEND.") from error
     try:
         return cls(**options)
@@ -32,10 +34,11 @@ def describe(provider: object, options: Mapping[str, Any]) -> ModelInfo:
     return ModelInfo(provider=f"{cls.__module__}.{cls.__qualname__}", settings=_without_secrets(options))
 
 
-def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+def _without_secrets(value: Any, name: str = "") -> Any:
     """Descriptions are stored and shown, so of a key they hold only a digest."""
-    secret = ("key", "token", "secret", "password")
-    return {k: digest(str(v)) if any(word in k.lower() for word in secret) else v for k, v in options.items()}
+    if isinstance(value, Mapping):
+        return {inner: _without_secrets(held, inner) for inner, held in value.items()}
+    return digest(str(value)) if name.lower().endswith(SECRETS) else value
 
 
 def check_threshold(value: float, *, of: str = "") -> None:
