@@ -13,6 +13,7 @@ from runs.querysets import ChunkQuerySet, ResultQuerySet, RunQuerySet, VerdictQu
 
 LABELS = [(label.value, label.value.capitalize()) for label in types.Label]
 STAGES = [(stage.value, stage.value.capitalize()) for stage in types.Stage]
+HUMAN_LABELS = [(label, label.capitalize()) for label in ("SAFE", "TOXIC", "UNSURE")]
 
 
 class Run(models.Model):
@@ -121,6 +122,16 @@ def pack(prompts: list[Prompt]) -> str:
     return json.dumps([[p.position, p.text, p.metadata] for p in prompts])
 
 
+class Provenance(models.TextChoices):
+    """Whose label is in effect."""
+
+    MACHINE = "machine"
+    SINGLE = "single"
+    UNANIMOUS = "unanimous"
+    MAJORITY = "majority"
+    ADJUDICATED = "adjudicated"
+
+
 class Result(models.Model):
     """One prompt of a run, its answer, and what was decided about both. Lists read only the short columns."""
 
@@ -135,6 +146,14 @@ class Result(models.Model):
     output_label = models.CharField(max_length=5, choices=LABELS, null=True)
     output_score = models.FloatField(null=True)
     output_categories = models.JSONField(default=list)
+    # What people made of it: written by the review app alone, from the reviews.
+    human_input_label = models.CharField(max_length=6, choices=HUMAN_LABELS, null=True)
+    human_output_label = models.CharField(max_length=6, choices=HUMAN_LABELS, null=True)
+    input_provenance = models.CharField(max_length=11, choices=Provenance, default=Provenance.MACHINE)
+    output_provenance = models.CharField(max_length=11, choices=Provenance, default=Provenance.MACHINE)
+    reviewed_at = models.DateTimeField(null=True)
+    # People disagree, or one asked for another opinion, and nobody has decided yet.
+    disputed = models.BooleanField(default=False)
     # Makes the commitment in the audit trail say nothing about the text to those who cannot see the text.
     salt = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -158,6 +177,12 @@ class Result(models.Model):
                 name="result_only_safe_answered",
                 violation_error_message="Only a prompt that was judged SAFE is answered.",
             ),
+            models.CheckConstraint(
+                condition=(Q(input_provenance="machine") | Q(human_input_label__in=("SAFE", "TOXIC")))
+                & (Q(output_provenance="machine") | Q(human_output_label__in=("SAFE", "TOXIC"))),
+                name="result_human_label_known",
+                violation_error_message="A label that people agreed on is SAFE or TOXIC.",
+            ),
         ]
         indexes = [
             models.Index(
@@ -170,10 +195,18 @@ class Result(models.Model):
                 condition=Q(input_label="ERROR") | Q(output_label="ERROR"),
                 name="result_errors",
             ),
+            models.Index(fields=["run", "position"], condition=Q(reviewed_at__isnull=False), name="result_reviewed"),
+            models.Index(fields=["run", "position"], condition=Q(disputed=True), name="result_disputed"),
         ]
 
     def __str__(self) -> str:
         return f"Result {self.position} of run {self.run_id}"
+
+    def effective(self, stage: types.Stage) -> str | None:
+        """The label in effect: what people agreed on, else the machine's."""
+        name = stage.lower()
+        human = getattr(self, f"{name}_provenance") != Provenance.MACHINE
+        return getattr(self, f"human_{name}_label" if human else f"{name}_label")
 
 
 class Verdict(models.Model):
@@ -272,7 +305,7 @@ class ModerationResult(models.Model):
     output_categories = models.JSONField()
     human_input_label = models.CharField(max_length=6, null=True)
     human_output_label = models.CharField(max_length=6, null=True)
-    human_provenance = models.CharField(max_length=20, null=True)
+    human_provenance = models.TextField(null=True)
     human_notes = models.TextField(null=True)
     reviewers = models.TextField(null=True)
     reviewed_at = models.DateTimeField(null=True)

@@ -14,10 +14,15 @@ from django.utils import timezone
 from audit.services import commitment, new_salt, record
 from classifiers.types import Classification, Judgement, Label, Outcome, Span, Stage, StageOutcome
 from moderation.models import ClassifierVersion
-from runs.models import Chunk, Payload, Result, Run, Verdict
+from runs.models import Chunk, Payload, Provenance, Result, Run, Verdict
 
 Versions = Mapping[str, ClassifierVersion]
 Pairs: TypeAlias = list[tuple[Verdict, Judgement]]
+# What a machine fills in; the rest of a result is what people said of it.
+JUDGED = (
+    *("prompt", "answer", "metadata", "salt", "created_at"),
+    *(f"{stage}_{kind}" for stage in ("input", "output") for kind in ("label", "score", "categories")),
+)
 COMMITTED = ("position", "prompt", "answer", "input_label", "input_score", "output_label", "output_score")
 
 
@@ -62,10 +67,13 @@ def _save_results(chunk: Chunk, outcomes: Sequence[Outcome]) -> list[Result]:
     if not chunk.retry:
         return Result.objects.bulk_create(results)
     replaced = Result.objects.filter(run=chunk.run, position__in=[o.prompt.position for o in outcomes])
-    ids = dict(replaced.values_list("position", "pk"))
+    earlier = {position: (pk, answer) for position, pk, answer in replaced.values_list("position", "pk", "answer")}
     for result in results:
-        result.pk = ids[result.position]
-    Result.objects.bulk_update(results, [f.name for f in Result._meta.concrete_fields if not f.primary_key])
+        result.pk = earlier[result.position][0]
+    Result.objects.bulk_update(results, JUDGED)
+    # What people said of another answer says nothing of this one.
+    anew = [result.pk for result in results if result.answer != earlier[result.position][1]]
+    Result.objects.filter(pk__in=anew).update(human_output_label=None, output_provenance=Provenance.MACHINE)
     return results
 
 
