@@ -26,6 +26,13 @@ class InputError(SafetyError):
     status = 400
 
 
+class ForbiddenError(SafetyError):
+    """Whoever asks may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFoundError(SafetyError):
     code = "not_found"
     status = 404

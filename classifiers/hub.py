@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from classifiers.errors import InputError
 from classifiers.loading import need
-from classifiers.sources import PromptSource, Row
+from classifiers.sources import PromptSource, Row, parquet_batches
 
 SHUFFLE_BUFFER = 10_000  # rows that a streamed data set is shuffled within
 
@@ -60,7 +61,30 @@ def _load_dataset(datasets: Any, source: PromptSource) -> Any:
         raise InputError(f"{source.dataset_id} is neither a file here nor a hub id (owner/name). Check --dataset-id.")
     if source.limit and not source.path.is_dir():
         require_reachable()
-    return datasets.load_dataset(path, config, split=source.split, streaming=source.limit > 0)
+    if source.limit:
+        return _stream(datasets, path, config, source.split)
+    return datasets.load_dataset(path, config, split=source.split)
+
+
+def _stream(datasets: Any, path: str, config: str | None, split: str) -> Any:
+    """What ``load_dataset`` streams, save that Arrow's threads read no Parquet: see ``parquet_batches``."""
+    builder = datasets.load_dataset_builder(path, config)
+    parquet = need("datasets.packaged_modules.parquet.parquet", feature="Reading a data set")
+    if isinstance(builder, parquet.Parquet):
+        builder._generate_tables = partial(_parquet_tables, datasets, builder)
+    return builder.as_streaming_dataset(split=split)
+
+
+def _parquet_tables(
+    datasets: Any, builder: Any, files: Sequence[str], row_groups_list: Sequence[Sequence[int] | None]
+) -> Iterator[tuple[tuple[int, int], Any]]:
+    """Stands in for the builder's ``_generate_tables``; gives Arrow tables with their places."""
+    arrow = need("pyarrow", feature="Reading Parquet")
+    access = datasets.DownloadConfig(token=builder.token, storage_options=builder.storage_options)
+    for number, (file, row_groups) in enumerate(zip(files, row_groups_list, strict=True)):
+        with datasets.utils.file_utils.xopen(file, "rb", download_config=access) as opened:
+            for index, batch in enumerate(parquet_batches(opened, row_groups)):
+                yield (number, index), builder._cast_table(arrow.Table.from_batches([batch]))
 
 
 def require_reachable() -> None:

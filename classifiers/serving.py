@@ -15,8 +15,8 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,6 +68,7 @@ class Batcher(Generic[Item, Made]):
     ) -> None:
         self.call, self.most, self.patience, self.room = call, most, patience, room
         self.waiting: deque[tuple[Item, Future[Made]]] = deque()
+        self.in_hand: list[Future[Made]] = []
         self.stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
@@ -88,18 +89,27 @@ class Batcher(Generic[Item, Made]):
             self._changed.notify()
         return [future.result() for _, future in asked]
 
-    def stop(self) -> None:
-        """Lets the call in hand end; whoever waits for a later one is told to try again."""
+    def stop(self) -> bool:
+        """Lets the call in hand end; whoever waits for a later one is told to try again.
+
+        False when the call takes longer than GRACE: it is given up, its callers are told the same, and it goes on.
+        """
         with self._changed:
             self.stopping = True
             while self.waiting:
                 self.waiting.popleft()[1].set_exception(_stopping())
             self._changed.notify()
         self._thread.join(GRACE)
+        if not self._thread.is_alive():
+            return True
+        for future in self.in_hand:
+            with suppress(InvalidStateError):  # it ended after all
+                future.set_exception(_stopping())
+        return False
 
     def _work(self) -> None:
         while batch := self._next():
-            futures = [future for _, future in batch]
+            self.in_hand = futures = [future for _, future in batch]
             try:
                 for future, made in zip(futures, self.call([item for item, _ in batch]), strict=True):
                     future.set_result(made)
@@ -138,6 +148,9 @@ class ModelServer(ThreadingHTTPServer):
     """
 
     request_queue_size = 128
+    stuck: Sequence[str] = ()
+    """When it has stopped, the models whose last batch did not end in time. A thread in native code cannot be stopped and
+    has the process aborted when the interpreter ends: with such ones at work, leave by ``os._exit``."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -145,6 +158,7 @@ class ModelServer(ThreadingHTTPServer):
         self.generators: dict[str, Hosted[str, Answer]] = {}
         self.closing = False
         self._answering = 0
+        self._connections: set[Any] = set()
         self._changed = threading.Condition()
         super().__init__((host, port), _Handler, bind_and_activate=False)
         try:
@@ -161,34 +175,50 @@ class ModelServer(ThreadingHTTPServer):
 
     def add_classifier(self, alias: str, provider: ClassifierProvider, info: ModelInfo) -> None:
         """Loads the classifier, by the one thread that will ever use it. Raises ProviderError."""
-        batcher = Batcher(partial(pipeline.classify, provider))
+        with _begun(Batcher(partial(pipeline.classify, provider))) as batcher:
+            (tried,) = batcher.ask([Subject("Hello.", Stage.INPUT)])
+            if tried.label is Label.ERROR:
+                raise ProviderError(f"{alias} cannot judge even a greeting: {tried.reason}")
         self.classifiers[alias] = Hosted(alias, info, batcher)
-        (tried,) = batcher.ask([Subject("Hello.", Stage.INPUT)])
-        if tried.label is Label.ERROR:
-            raise ProviderError(f"{alias} cannot judge even a greeting: {tried.reason}")
 
     def add_generator(self, alias: str, provider: AnswerGenerator, info: ModelInfo) -> None:
         """The same for one that answers."""
-        batcher = Batcher(partial(pipeline.answer, provider))
+        with _begun(Batcher(partial(pipeline.answer, provider))) as batcher:
+            (tried,) = batcher.ask(["Hello."])
+            if tried.text is None:
+                raise ProviderError(f"{alias} cannot answer even a greeting: {tried.reason}")
         self.generators[alias] = Hosted(alias, info, batcher)
-        (tried,) = batcher.ask(["Hello."])
-        if tried.text is None:
-            raise ProviderError(f"{alias} cannot answer even a greeting: {tried.reason}")
 
     def __enter__(self) -> ModelServer:
         self.server_activate()
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._thread = threading.Thread(target=partial(self.serve_forever, 0.05), name="model-server", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends the batches in hand, answers whoever is owed an answer, and lets go of the address."""
+        """Ends the batches in hand, answers whoever is owed an answer, cuts the rest, and lets go of the address."""
         self.closing = True
         self.shutdown()
-        for batcher in self.batchers.values():
-            batcher.stop()
+        self._thread.join()
+        self.stuck = [name for name, batcher in self.batchers.items() if not batcher.stop()]
         with self._changed:
             self._changed.wait_for(lambda: not self._answering, timeout=GRACE)
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._connections, timeout=GRACE)
         self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._connections.discard(request)
+            self._changed.notify_all()
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:
@@ -309,6 +339,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         logger.debug(format, *args)
+
+
+@contextmanager
+def _begun(batcher: Batcher[Item, Made]) -> Iterator[Batcher[Item, Made]]:
+    """Stops the batcher if its first batch fails: nobody would ask it for a second. An interrupt waits for nothing."""
+    try:
+        yield batcher
+    except Exception:
+        batcher.stop()
+        raise
 
 
 def moderation_result(found: Classification) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -168,12 +168,22 @@ def _csv_row(where: str, header: list[str], record: list[str]) -> Row:
     return Row(where, dict(zip(header, record, strict=True)), _not_utf8(",".join(record)))
 
 
+def parquet_batches(file: BinaryIO, row_groups: Sequence[int] | None = None) -> Iterator[Any]:
+    """The record batches of a Parquet file, or of some of its row groups, read by the calling thread alone.
+
+    Arrow's own threads read ahead, and go on when the caller has enough. They call ``file``, so they need the
+    interpreter; one that ends meanwhile has the process aborted, whatever good work it did.
+    """
+    parquet = need("pyarrow.parquet", feature="Reading Parquet")
+    reader = parquet.ParquetFile(file, pre_buffer=False)
+    yield from reader.iter_batches(batch_size=PARQUET_BATCH, row_groups=row_groups, use_threads=False)
+
+
 def _parquet_rows(path: Path, file: BinaryIO) -> Iterator[Row]:
     arrow = need("pyarrow", feature="Reading Parquet")
-    parquet = need("pyarrow.parquet", feature="Reading Parquet")
     number = 0
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(batch_size=PARQUET_BATCH):
+        for batch in parquet_batches(file):
             for index in range(batch.num_rows):
                 number += 1
                 yield _parquet_row(f"row {number}", batch.slice(index, 1))

@@ -372,9 +372,11 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub():
     server = HTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    thread.join()
     server.server_close()
 
 

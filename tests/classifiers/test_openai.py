@@ -96,7 +96,7 @@ def test_texts_go_out_in_arrays_several_requests_at_once(stub):
 def test_order_is_kept_through_retries(stub):
     stub.script = {0: 500, 3: 429, 5: 503, 6: "disconnect"}
     texts = [f"text {i}" + " kill" * (i % 3 == 0) for i in range(60)]
-    found = moderate(stub, *texts, texts_per_request=4)
+    found = moderate(stub, *texts, texts_per_request=4, timeout=5, give_up_after=30)
     assert [c.label == Label.TOXIC for c in found] == [i % 3 == 0 for i in range(60)]
 
 

@@ -1,8 +1,12 @@
 import csv
 import io
 import json
+import subprocess
+import sys
+import threading
 import tracemalloc
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ from hypothesis import strategies as st
 
 from classifiers.errors import InputError
 from classifiers.prompts import read_prompts
-from classifiers.sources import PromptSource
+from classifiers.sources import PromptSource, parquet_batches
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples" / "prompts.jsonl"
@@ -308,6 +312,39 @@ def test_memory_stays_flat(write, name, shuffle):
         tracemalloc.stop()
 
 
+class Watched(io.BytesIO):
+    """Knows which threads have read it. Those that are not Python's own count as daemons."""
+
+    def __init__(self, content):
+        super().__init__(content)
+        self.readers = set()
+
+    def read(self, *args):
+        self.readers.add(threading.current_thread())
+        return super().read(*args)
+
+
+def in_row_groups(count):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(pa.table({"prompt": [f"{n} " + "x" * 100 for n in range(count * 200)]}), out, row_group_size=200)
+    return out.getvalue()
+
+
+def test_parquet_is_read_by_this_thread_alone():
+    """Another one would go on when there is enough, and have a process that ends meanwhile aborted."""
+    for rows in (1, 300):
+        file = Watched(in_row_groups(5))
+        assert len(list(islice(parquet_batches(file), rows))) >= 1
+        assert file.readers == {threading.current_thread()}
+
+
+def test_some_row_groups_of_parquet():
+    assert sum(batch.num_rows for batch in parquet_batches(io.BytesIO(in_row_groups(3)), [0, 2])) == 400
+
+
 # Data sets
 
 
@@ -368,15 +405,52 @@ def test_neither_file_nor_hub_id(name):
     assert "neither a file here nor a hub id" in refusal(name)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_stream_of_parquet_is_read_by_no_thread_that_the_end_does_not_wait_for(shuffle, monkeypatch, tmp_path):
+    opened = []
+
+    def xopen(path, *args, **kwargs):
+        opened.append(Watched(Path(path).read_bytes()))
+        return opened[-1]
+
+    monkeypatch.setattr("datasets.utils.file_utils.xopen", xopen)
+    for name in ("a", "b"):
+        (tmp_path / f"train-{name}.parquet").write_bytes(in_row_groups(3))
+    some = texts(tmp_path, limit=5, shuffle=shuffle, seed=1)
+    assert len(some) == 5
+    assert (some[:2] == ["0 " + "x" * 100, "1 " + "x" * 100]) != shuffle
+    assert {reader.daemon for file in opened for reader in file.readers} == {False}
+
+
+def test_a_process_that_has_read_enough_of_a_stream_ends_well(tmp_path):
+    (tmp_path / "train.parquet").write_bytes(in_row_groups(100))
+    code = (
+        "from classifiers.prompts import read_prompts; from classifiers.sources import PromptSource;"
+        f"print(len(list(read_prompts(PromptSource({str(tmp_path)!r}, limit=5)))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "5\n"), done.stderr
+
+
+def test_a_stream_is_split_and_refused_as_what_is_loaded_whole(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.parquet").write_bytes(in_row_groups(1))
+    assert len(texts(tmp_path, limit=300, split="test")) == 200
+    assert "no split dev" in refusal(tmp_path, limit=5, split="dev")
+    (tmp_path / "train.parquet").write_bytes(b"PAR1 not quite PAR1")
+    assert "cannot be read" in refusal(tmp_path, limit=5)
+
+
 @pytest.fixture
 def hub(monkeypatch):
-    """Lets a test say what ``datasets.load_dataset`` raises."""
+    """Lets a test say what ``datasets`` raises when it loads one."""
 
     def failing(error):
         def load_dataset(*args, **kwargs):
             raise error
 
         monkeypatch.setattr("datasets.load_dataset", load_dataset)
+        monkeypatch.setattr("datasets.load_dataset_builder", load_dataset)
         monkeypatch.setattr("classifiers.hub.require_reachable", lambda: None)
 
     return failing
@@ -408,17 +482,24 @@ def test_gated_missing_configuration_and_network(hub):
 def test_the_configuration_stands_after_a_colon(monkeypatch):
     asked = []
 
+    class Loaded(list):
+        def as_streaming_dataset(self, **kwargs):
+            asked.append(kwargs)
+            return self
+
     def load_dataset(*args, **kwargs):
         asked.append((args, kwargs))
-        return [{"text": "One"}]
+        return Loaded([{"text": "One"}])
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    monkeypatch.setattr("datasets.load_dataset_builder", load_dataset)
     monkeypatch.setattr("classifiers.hub.require_reachable", lambda: None)
     assert texts("owner/name:part", limit=1) == ["One"]
     assert texts("name", split="test") == ["One"]
     assert asked == [
-        (("owner/name", "part"), {"split": "train", "streaming": True}),
-        (("name", None), {"split": "test", "streaming": False}),
+        (("owner/name", "part"), {}),
+        {"split": "train"},
+        (("name", None), {"split": "test"}),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from classifiers import remote, serving
-from classifiers.errors import InputError, ProviderError
+from classifiers.errors import InputError, ProviderError, TransientError
 from classifiers.loading import describe
 from classifiers.providers.fake import FakeClassifier, FakeGenerator
 from classifiers.providers.gemma import GemmaClassifier
@@ -207,6 +207,7 @@ class TestMany:
         recorder = Recorder()
         batcher = Batcher(lambda texts: [text.upper() for text in (recorder.calls.append(texts) or texts)], most=4)
         assert batcher.ask(list("abcdefghij")) == list("ABCDEFGHIJ")
+        assert batcher.stop()
         assert [len(batch) for batch in recorder.calls] == [4, 4, 2]
 
     def test_answers_go_to_their_prompts(self, fakes: ModelServer) -> None:
@@ -405,6 +406,38 @@ class TestStop:
             assert first.result(5)[0].text == "You said: first"
             assert second.result(5)[0].text is None
             assert "cannot be reached" in second.result()[0].reason
+
+    def test_connections_that_clients_keep_are_cut_and_their_threads_end(self) -> None:
+        with hosting(ModelServer(), judge=FakeClassifier()) as server:
+            before = set(threading.enumerate())
+            kept = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=5)
+            kept.request("GET", "/healthz")
+            assert kept.getresponse().read()
+            (handler,) = set(threading.enumerate()) - before
+        handler.join(1)
+        assert not handler.is_alive()
+
+    def test_what_does_not_end_is_named_and_its_callers_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serving, "GRACE", 0.1)
+        begun, end = threading.Event(), threading.Event()
+
+        class Endless(FakeClassifier):
+            def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
+                if subjects[0].text != "Hello.":
+                    begun.set()
+                    end.wait()
+                return super().classify(subjects)
+
+        server = hosting(ModelServer(), judge=Endless(), writer=FakeGenerator())
+        with ThreadPoolExecutor() as pool:
+            with server:
+                asked = pool.submit(server.classifiers["judge"].batcher.ask, subjects(["hello"]))
+                assert begun.wait(5)
+            assert server.stuck == ["classifier judge"]
+            with pytest.raises(TransientError, match="The model server is stopping"):
+                asked.result(5)
+            end.set()
+            assert server.classifiers["judge"].batcher.stop()
 
 
 def test_loading_is_done_by_the_thread_that_judges() -> None:

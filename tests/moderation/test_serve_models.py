@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,18 +23,24 @@ REMOTE = "classifiers.providers.openai.OpenAIModeration"
 Start = Callable[..., "Served"]
 
 
+def launch(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "serve_models", *arguments, "--bind", "127.0.0.1:0"],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell that starts the tests in the background has them, and all that they start, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 class Served:
     """``manage.py serve_models`` in a process of its own, when it says that it is ready."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve_models", *arguments, "--bind", "127.0.0.1:0"],
-            cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.process = launch(*arguments, **environment)
         assert self.process.stdout
         self.lines: list[str] = []
         for line in self.process.stdout:
@@ -77,6 +84,37 @@ def test_it_serves_both_kinds_until_it_is_stopped(start: Start, number: int) -> 
     told = served.stop(number)
     assert served.process.returncode == 0
     assert told.strip() == "Stopped."
+
+
+class TestBusy:
+    """A thread that is busy in torch when the interpreter ends has the process aborted: exit code 134."""
+
+    SETTINGS = "tests.stuck_settings"
+
+    def test_a_batch_that_does_not_end_is_given_up_and_told(self, start: Start) -> None:
+        served = start("busy", DJANGO_SETTINGS_MODULE=self.SETTINGS)
+        with ThreadPoolExecutor() as pool:
+            client = OpenAIModeration("busy", base_url=served.url, give_up_after=0.1)
+            asked = pool.submit(client.classify, [Subject("hello", Stage.INPUT)])
+            assert served.process.stdout
+            assert served.process.stdout.readline() == "busy\n"
+            told = served.stop(signal.SIGTERM)
+        assert told.strip() == "Stopped. Given up after 0.5 s at work: classifier busy."
+        assert served.process.returncode == 1
+        assert "The model server is stopping." in asked.result()[0].reason
+
+    def test_loading_can_be_interrupted(self) -> None:
+        process = launch("busy-at-once", DJANGO_SETTINGS_MODULE=self.SETTINGS)
+        try:
+            assert process.stdout
+            told = [process.stdout.readline() for _ in range(2)]
+            assert told == ["Loading the classifier busy-at-once …\n", "busy\n"]
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20)[0].strip() == "Stopped."
+            assert process.returncode == 130
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_the_lines_that_it_prints_are_settings(start: Start) -> None:

@@ -5,22 +5,24 @@ what they ask for at the same time is judged together. Without aliases it serves
 behind an alias is chosen here, by these options or in the settings that this process reads.
 
 It asks for no key: bind it to an address that only your own machines reach. Ctrl-C or SIGTERM lets it finish what it has
-in hand.
+in hand, for half a minute.
 
 Example: python manage.py serve_models gemma local --gemma-base-model embedded
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from django.core.management.base import CommandParser
 
 from audit.management.base import SafetyCommand
+from classifiers import serving
 from classifiers.endpoint import Endpoint
 from classifiers.errors import InputError
 from classifiers.serving import ModelServer
@@ -47,15 +49,27 @@ class Command(SafetyCommand):
     def run(self, *, bind: str, **options: Any) -> None:
         chosen = list(_choices(options["aliases"] or DEFAULT, _model_options(**options)))
         server = ModelServer(*_address(bind))  # first: loading takes minutes, and the address may be taken
-        for kind, choice in chosen:
-            self.stdout.write(f"Loading the {kind} {choice.alias} …")
-            self.stdout.flush()
-            _add(server, kind, choice)
+        try:
+            for kind, choice in chosen:
+                self.stdout.write(f"Loading the {kind} {choice.alias} …")
+                self.stdout.flush()
+                _add(server, kind, choice)
+        except KeyboardInterrupt:
+            self._leave("Stopped.", 130)
         with server:
             self.stdout.write(_instructions(server.url, chosen))
             self.stdout.flush()
             _wait_for_order_to_stop()
+        if server.stuck:
+            self._leave(f"Stopped. Given up after {serving.GRACE:g} s at work: {', '.join(server.stuck)}.", 1)
         self.stdout.write("Stopped.")
+
+    def _leave(self, sentence: str, code: int) -> NoReturn:
+        """Ends the process at once: its own end would have it aborted by a thread that is busy in native code."""
+        self.stderr.write(sentence)
+        for stream in (self.stdout, self.stderr):
+            stream.flush()
+        os._exit(code)
 
 
 def _model_options(**options: Any) -> dict[str, dict[str, str]]:
