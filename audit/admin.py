@@ -1,12 +1,25 @@
+"""The audit trail, for reading: nothing is changed through these pages, and a check of the chain is asked for."""
+
 from __future__ import annotations
 
-from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.functional import cached_property
+import json
+from typing import Any
 
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+from django_q.tasks import async_task
+
+from audit import services
+from audit.forms import PAGING, EntryForm
 from audit.models import AuditEvent
+from audit.querysets import BEGINNING, Page
+from classifiers.errors import ConflictError, NotFoundError
+
+SHOWN = 50
 
 
 class ReadOnly:
@@ -22,28 +35,104 @@ class ReadOnly:
         return False
 
 
-class ChainPaginator(Paginator):
-    """Sequence numbers have no gaps, so the newest one is the number of all entries: no need to count a million rows."""
-
-    @cached_property
-    def count(self) -> int:
-        if self.object_list.query.where:
-            return super().count
-        return AuditEvent.objects.order_by("-sequence").values_list("sequence", flat=True).first() or 0
-
-
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnly, admin.ModelAdmin):
-    """For reading only: the chain is written by services."""
+    def get_urls(self) -> list[URLPattern]:
+        check = require_POST(self.admin_site.admin_view(self.check_view))
+        return [path("check/", check, name="audit_check"), *super().get_urls()]
 
-    list_display = ["sequence", "time", "actor", "action", "target"]
-    list_filter = ["action"]
-    search_fields = ["actor__exact", "target_id__exact"]
-    search_help_text = "The whole actor (user:alice) or the id of a target"
-    ordering = ["-sequence"]
-    sortable_by = ()
-    paginator = ChainPaginator
-    show_full_result_count = False
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self._need(request)
+        form = EntryForm(request.GET)
+        page = _page(form) if form.is_valid() else Page([])
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Audit trail",
+            "form": form,
+            "page": page,
+            "limit": BEGINNING,
+            "chain": services.chain_state(),
+            **{f"{way}_url": _turned(request, name, getattr(page, way)) for way, name in TURNS.items()},
+        }
+        return render(request, "admin/audit/entries.html", context, status=200 if form.is_valid() else 400)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
-        return super().get_queryset(request).defer("data")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self._need(request)
+        event = _event(object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Audit entry {event.sequence}",
+            "event": event,
+            "details": _facts(event),
+            "fault": services.fault_of(event),
+            "before": event.sequence - 1,
+            "after": AuditEvent.objects.filter(sequence=event.sequence + 1).values_list("sequence", flat=True).first(),
+        }
+        return render(request, "admin/audit/entry.html", context)
+
+    def check_view(self, request: HttpRequest) -> HttpResponse:
+        self._need(request)
+        actor = f"user:{request.user.get_username()}"
+        if services.is_short():
+            services.check_chain(actor=actor)
+        else:
+            if not services.waiting_check():
+                async_task("audit.tasks.check_chain", services.ask_check(actor=actor).pk)
+            messages.info(request, "A worker checks the whole chain; what it finds is shown here.")
+        return HttpResponseRedirect(reverse("admin:audit_auditevent_changelist"))
+
+    def _need(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+
+# Where a page goes on, and the parameter that says so.
+TURNS = {"older": "before", "newer": "after"}
+
+
+def _turned(request: HttpRequest, name: str, number: int | None) -> str:
+    """The address of the same entries from another number on."""
+    if number is None:
+        return ""
+    query = request.GET.copy()
+    for way in PAGING:
+        query.pop(way, None)
+    query[name] = str(number)
+    return f"?{query.urlencode()}"
+
+
+def _page(form: EntryForm) -> Page:
+    before, after = (form.cleaned_data[name] for name in PAGING)
+    try:
+        return AuditEvent.objects.page(form.wanted, size=SHOWN, before=before, after=after)
+    except services.UNREADABLE as error:
+        raise ConflictError(
+            "One of these audit entries cannot be read, so somebody changed it past this site. "
+            "Run audit_verify: it names the entry and what is wrong with it."
+        ) from error
+
+
+def _event(number: str) -> AuditEvent:
+    event = AuditEvent.objects.filter(sequence=int(number)).first() if number.isdecimal() and len(number) < 19 else None
+    if event is None:
+        raise NotFoundError(f"There is no audit entry {number[:30]}. Numbers count from 1; look at the list.")
+    return event
+
+
+def _facts(event: AuditEvent) -> list[tuple[str, str, bool]]:
+    """Names and values of the details; what is nested is indented JSON, and said to be."""
+    try:
+        details = event.details
+    except ValueError:  # changed past this site; the page says so
+        details = {"details": event.data}
+    if not isinstance(details, dict):
+        details = {} if details is None else {"details": details}
+    return [(str(name), *_shown(value)) for name, value in details.items()]
+
+
+def _shown(value: Any) -> tuple[str, bool]:
+    if isinstance(value, str | int | float):
+        return str(value), False
+    return json.dumps(value, indent=2, ensure_ascii=False), True

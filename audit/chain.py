@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audit.models import GENESIS, AuditEvent
+from audit.models import GENESIS, AuditEvent, ChainCheck
 from classifiers.errors import InputError
 
 
@@ -29,6 +29,26 @@ class Verification:
     size: int
     head: str
     fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """The last check of the whole chain, and what can be said of the entries after it.
+
+    ``verification`` is None when there are too many of those to look at now, or when the check itself failed.
+    """
+
+    check: ChainCheck | None
+    newer: int
+    verification: Verification | None
+    waiting: bool
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, if anything that is known of is."""
+        if self.verification and self.verification.fault:
+            return str(self.verification.fault)
+        return self.check.fault if self.check else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from audit.querysets import AuditEventQuerySet, ChainCheckQuerySet
+
 GENESIS = "0" * 64
 
 
@@ -36,6 +38,8 @@ class AuditEvent(models.Model):
     data = models.TextField(default="null")
     previous = models.CharField(max_length=64)
     hash = models.CharField(max_length=64)
+
+    objects = AuditEventQuerySet.as_manager()
 
     class Meta:
         default_permissions = ["view"]
@@ -93,6 +97,29 @@ class AuditEvent(models.Model):
             "previous": self.previous,
         }
         return hashlib.sha256(rfc8785.dumps(entry)).hexdigest()
+
+
+class ChainCheck(models.Model):
+    """One look at the whole chain: asked for, and when finished, how far it was whole and what is wrong after that."""
+
+    actor = models.CharField(max_length=200)
+    asked_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    size = models.PositiveBigIntegerField(default=0)
+    head = models.CharField(max_length=64, default=GENESIS)
+    # When the first of the unbroken series of good checks was finished that this one belongs to.
+    whole_since = models.DateTimeField(null=True)
+    fault = models.TextField(blank=True)
+    fault_at = models.PositiveBigIntegerField(null=True)
+
+    objects = ChainCheckQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = []
+        indexes = [models.Index(fields=["finished_at"], name="audit_check_finished")]
+
+    def __str__(self) -> str:
+        return f"check {self.pk} of the audit chain: {self.fault or 'whole' if self.finished_at else 'not finished'}"
 
 
 def _number(digits: str) -> int | float:

@@ -3,22 +3,27 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from dataclasses import asdict
+from datetime import UTC, timedelta
 from typing import Any, TypeAlias
 
 import rfc8785
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from audit.chain import NO_CHECKPOINT, Checkpoint, Fault, Verification, fault_in
-from audit.models import GENESIS, AuditEvent
+from audit.chain import NO_CHECKPOINT, ChainState, Checkpoint, Fault, Verification, fault_in
+from audit.models import GENESIS, AuditEvent, ChainCheck
 from classifiers.errors import InputError, SafetyError
 
 JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
 
 MAX_DATA_BYTES = 64 * 1024
+# Entries that are verified while somebody waits: of a whole chain, and of what came after its last check.
+SHORT, FEW = 20_000, 1_000
+# How long a check that was asked for may wait for a worker before another is asked for.
+PATIENCE = timedelta(minutes=15)
 POSTGRESQL_LOCK = 0x6175646974  # "audit": the chain's advisory lock
 
 # What Django's converters and the hash raise at a value that no entry was ever recorded with: SQLite stores any.
@@ -61,10 +66,87 @@ def verify(*, checkpoint: Mapping[str, Any] | None = None) -> Verification:
     With a ``checkpoint``, the chain must still hold the entry that was its head then: this finds what the chain alone
     cannot show, a cut tail or a chain built anew. Raises InputError when the checkpoint is none.
     """
-    mark = NO_CHECKPOINT if checkpoint is None else Checkpoint.parse(checkpoint)
-    size, head = 0, GENESIS
+    return _verify(NO_CHECKPOINT if checkpoint is None else Checkpoint.parse(checkpoint))
+
+
+def check_chain(*, actor: str) -> ChainCheck:
+    """Verifies the chain, also against the last good check, and stores what came of it."""
+    return finish_check(ask_check(actor=actor))
+
+
+def ask_check(*, actor: str) -> ChainCheck:
+    """A check that is not finished: the one that was asked for lately, else a new one."""
+    return waiting_check() or ChainCheck.objects.create(actor=actor, asked_at=timezone.now())
+
+
+def waiting_check() -> ChainCheck | None:
+    """The check that somebody asked for and no worker has finished yet."""
+    return ChainCheck.objects.filter(finished_at__isnull=True, asked_at__gt=timezone.now() - PATIENCE).first()
+
+
+def finish_check(check: ChainCheck) -> ChainCheck:
+    return store_check(check, verify(checkpoint=last_mark()))
+
+
+def last_mark() -> dict[str, Any] | None:
+    """The last good check as a checkpoint: weaker than one kept elsewhere, but it asks nobody for a file."""
+    good = ChainCheck.objects.good().order_by("-size", "-pk").first()
+    return asdict(_mark(good)) if good else None
+
+
+def store_check(check: ChainCheck, verification: Verification) -> ChainCheck:
+    """Stores what was found, and records that the chain was looked at."""
+    check.size, check.head, check.finished_at = verification.size, verification.head, timezone.now()
+    if fault := verification.fault:
+        check.fault, check.fault_at = str(fault), fault.sequence
+    with transaction.atomic():
+        if not fault:
+            last = ChainCheck.objects.last()
+            check.whole_since = last.whole_since if last and last.whole_since else check.finished_at
+        check.save()
+        data: JSONValue = {"size": check.size, "head": check.head, "fault": check.fault}
+        record("audit.chain_checked", actor=check.actor, target=check, data=data)
+    return check
+
+
+def chain_state() -> ChainState:
+    """What is known of the chain without reading all of it."""
+    check, newest = ChainCheck.objects.last(), _head()[0]
+    newer = newest - check.size if check else newest
+    return ChainState(
+        check=check,
+        newer=newer,
+        verification=_verify_newer(check) if check and not check.fault and newer <= FEW else None,
+        waiting=waiting_check() is not None,
+    )
+
+
+def fault_of(event: AuditEvent) -> Fault | None:
+    """What is wrong with one entry, as the successor of the one before it."""
+    before = AuditEvent.objects.filter(sequence=event.sequence - 1).values_list("sequence", "hash").first()
+    return fault_in(event, *(before or (0, GENESIS)))
+
+
+def is_short() -> bool:
+    """Whether the chain can be verified while somebody waits."""
+    return _head()[0] <= SHORT
+
+
+def _mark(check: ChainCheck) -> Checkpoint:
+    return Checkpoint(check.size, check.head, f"{check.finished_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _verify_newer(check: ChainCheck) -> Verification:
+    """Verifies what came after a good check, and that its head still stands where it stood."""
+    mark, event = _mark(check), AuditEvent.objects.filter(sequence=check.size).first()
+    fault = mark.fault_at(event) if event else mark.fault_after(_head()[0])
+    return Verification(check.size, check.head, fault) if fault else _verify(mark, size=check.size, head=check.head)
+
+
+def _verify(mark: Checkpoint, *, size: int = 0, head: str = GENESIS) -> Verification:
+    events = AuditEvent.objects.filter(sequence__gt=size) if size else AuditEvent.objects.all()
     try:
-        for event in AuditEvent.objects.order_by("sequence").iterator(chunk_size=1000):
+        for event in events.order_by("sequence").iterator(chunk_size=1000):
             if fault := fault_in(event, size, head) or mark.fault_at(event):
                 return Verification(size, head, fault)
             size, head = event.sequence, event.hash

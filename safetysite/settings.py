@@ -3,9 +3,11 @@
 import os
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from safetysite import database
@@ -55,7 +57,9 @@ DEBUG = env_bool("DEBUG")
 ALLOWED_HOSTS = env("HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # First, so that its commands and templates win over Django's own.
+    "safetysite.apps.SiteConfig",
+    "safetysite.apps.SafetyAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -63,20 +67,26 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_q",
+    "axes",
     "audit.apps.AuditConfig",
     "moderation.apps.ModerationConfig",
     "runs.apps.RunsConfig",
+    "review.apps.ReviewConfig",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "safetysite.middleware.permissions_policy",
+    "safetysite.files.FilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "safetysite.middleware.SafetyErrors",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "safetysite.urls"
@@ -114,6 +124,45 @@ USE_TZ = True
 STATIC_URL = "static/"
 # Files are served from the packages they stand in, so that a fresh checkout needs no collectstatic.
 WHITENOISE_USE_FINDERS = True
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "safetysite.files.DigestStorage"},
+}
+
+# Nothing but the site's own files: texts from outside are shown on these pages. No inline script, no inline style, no eval.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        **{kind: [SELF] for kind in ("script-src", "style-src", "font-src", "connect-src", "form-action")},
+        "img-src": [SELF, "data:"],
+        **{kind: [NONE] for kind in ("base-uri", "frame-ancestors", "frame-src", "object-src")},
+    }
+}
+
+# A login ends after so many hours, used or not, and its cookie is out of the reach of scripts and of other sites.
+SESSION_COOKIE_AGE = 3600 * env_int("SESSION_HOURS", 12)
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+# Who gives a wrong password too often, for one name from one address, waits.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env_int("LOGIN_FAILURES", 5)
+AXES_COOLOFF_TIME = timedelta(minutes=env_int("LOGIN_WAIT_MINUTES", 15))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "safetysite.login.locked_out"
+AXES_CLIENT_IP_CALLABLE = "safetysite.login.address_of"
+AXES_RESET_ON_SUCCESS = True
+# Trying on while locked out writes nothing and does not lengthen the wait.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+# The audit chain has the log, and names nobody twice.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+# Reverse proxies in front of the site: the visitor's address is that many from the right in X-Forwarded-For.
+TRUSTED_PROXIES = env_int("PROXIES", 0)
 
 # Behind TLS (AI_SAFETY_MONITOR_HTTPS=true): cookies only over it, everything else redirected to it.
 HTTPS = env_bool("HTTPS")
@@ -162,6 +211,14 @@ SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
 # How long workers may show no sign of life before they are killed and started again, in seconds.
 SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
 
+# What run_workers calls now and then, so that work which a killed process left is taken up.
+SAFETY_REQUEUE = ["runs.tasks.requeue_lost", "review.tasks.requeue_lost"]
+
+# How long a result that was kept for later, or handed to a colleague, waits for them, in seconds.
+SAFETY_HOLD_SECONDS = env_int("HOLD_SECONDS", 86_400)
+# How long a reviewer can take a verdict back, in seconds; a correction is possible always.
+SAFETY_UNDO_SECONDS = env_int("UNDO_SECONDS", 3600)
+
 WORKERS = env_int("WORKERS", 2)
 REDIS_URL = env("REDIS_URL")
 Q_CLUSTER = {
@@ -193,7 +250,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "WARNING")},
     "loggers": {
         **{name: {"level": env("LOG_LEVEL", "INFO")} for name in ("classifiers", "moderation", "runs", "audit")},
-        # It says more than once what a run's own log says; without an entry of its own it would say it always.
-        "django-q": {"level": env("LOG_LEVEL", "WARNING")},
+        # They say more than once what a run's own log or the audit chain says.
+        **{name: {"level": env("LOG_LEVEL", "WARNING")} for name in ("django-q", "axes")},
     },
 }

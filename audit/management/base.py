@@ -63,13 +63,17 @@ class SafetyCommand(BaseCommand):
 
     @property
     def actor(self) -> str:
-        """Who the audit trail names."""
-        name = type(self).__module__.rpartition(".")[2]
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):  # in a container, one that no file of users names
-            user = str(os.getuid())
-        return f"command:{name} by {user}"
+        return actor_of(self)
+
+
+def actor_of(command: BaseCommand) -> str:
+    """Who the audit trail names when a command does something."""
+    name = type(command).__module__.rpartition(".")[2]
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, one that no file of users names
+        user = str(os.getuid())
+    return f"command:{name} by {user}"
 
 
 class _HelpFormatter(DjangoHelpFormatter):

@@ -12,7 +12,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError, connect
 
 from audit import services, triggers
 from audit.management.commands.audit_verify import Command
-from audit.models import AuditEvent
+from audit.models import AuditEvent, ChainCheck
 from tests.audit.tampering import record_chain, relink, replace_chain, run_sql
 
 pytestmark = pytest.mark.django_db
@@ -60,8 +60,10 @@ def test_a_checkpoint_finds_what_the_chain_alone_hides(tmp_path: Path) -> None:
 
     triggers.remove(connection)
     replace_chain(relink(chain[:2]))
-    assert "size 2" in run("audit_verify")
     assert "cut off" in refuse("audit_verify", "--checkpoint", str(file))
+    ChainCheck.objects.all().delete()  # what earlier checks found would give it away
+    assert "size 3" in run("audit_verify")  # two, and the entry of the check before
+    assert "rebuilt" in refuse("audit_verify", "--checkpoint", str(file))
 
 
 @pytest.mark.parametrize("content", ["", "no json", "[]", "{}", '{"size": 1}'])
@@ -118,3 +120,32 @@ def test_only_what_setup_db_can_mend_sends_there(
 
     monkeypatch.setattr(services, "checkpoint", fail)
     assert told in refuse("audit_checkpoint", "--out", "unused.json")
+
+
+def test_what_was_found_is_stored_for_the_page() -> None:
+    head = record_chain(3)[-1].hash
+    run("audit_verify")
+    good = ChainCheck.objects.get()
+    assert (good.size, good.head, good.fault) == (3, head, "")
+    assert good.actor.startswith("command:audit_verify by ")
+    triggers.remove(connection)
+    AuditEvent.objects.filter(pk=2).update(actor="user:mallory")
+    refuse("audit_verify")
+    assert ChainCheck.objects.last().fault_at == 2
+
+
+def test_earlier_checks_show_a_cut_tail_without_a_file() -> None:
+    chain = record_chain(3)
+    run("audit_verify")
+    triggers.remove(connection)
+    replace_chain(relink(chain[:2]))
+    assert "the tail was cut off" in refuse("audit_verify")
+
+
+def test_whoever_may_only_read_verifies_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*arguments: object) -> None:
+        raise OperationalError("attempt to write a readonly database")
+
+    record_chain(3)
+    monkeypatch.setattr(services, "store_check", refusing)
+    assert "size 3" in run("audit_verify")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hmac
+import subprocess
 import threading
+from collections.abc import Callable
 from datetime import UTC
 from hashlib import sha256
 from types import SimpleNamespace
@@ -140,6 +142,22 @@ class TestTransactions:
         assert (verification.size, verification.fault) == (400, None)
         recorded = set(AuditEvent.objects.values_list("actor", "data"))
         assert recorded == {(f"worker:{writer}", str(number)) for writer in range(8) for number in range(50)}
+
+    @pytest.mark.slow
+    def test_six_processes_make_one_chain(self, manage: Callable[..., subprocess.Popen[str]]) -> None:
+        program = (
+            "from django.db import transaction; from audit.services import record\n"
+            "for number in range(40):\n"
+            "    with transaction.atomic(): record('test.done', actor='worker:{}', data=number)"
+        )
+        writers = [manage("shell", "-v", "0", "-c", program.format(writer)) for writer in range(6)]
+        for writer in writers:
+            output, _ = writer.communicate(timeout=120)
+            assert writer.returncode == 0, output
+        verification = services.verify()
+        assert (verification.size, verification.fault) == (240, None)
+        recorded = set(AuditEvent.objects.values_list("actor", "data"))
+        assert recorded == {(f"worker:{writer}", str(number)) for writer in range(6) for number in range(40)}
 
     def test_the_flush_between_tests_leaves_the_triggers_in_place(self) -> None:
         record_chain(1)
