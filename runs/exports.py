@@ -92,13 +92,16 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def results_of(run: Run) -> Iterator[Result]:
-    """All results in order, with their verdicts, a page in memory at a time."""
+    """All results in order, with their verdicts, a page in memory at a time; a page that was gone through loses them."""
     verdicts = Prefetch("verdicts", Verdict.objects.order_by("pk"))
     results = Result.objects.filter(run=run).order_by("position").prefetch_related(verdicts, "verdicts__version")
     last = -1
     while page := list(results.filter(position__gt=last)[:PAGE]):
         yield from page
         last = page[-1].position
+        for result in page:
+            # Verdicts point back to their result: long texts would wait in such rings for the garbage collector.
+            vars(result)["_prefetched_objects_cache"].clear()
 
 
 def write_json(run: Run, stream: IO[str]) -> None:
@@ -109,20 +112,27 @@ def write_json(run: Run, stream: IO[str]) -> None:
     stream.write('\n], "run": ' + _json(run_as_json(run)) + "}\n")
 
 
-def write_jsonl(run: Run, stream: IO[str]) -> None:
+def jsonl_lines(run: Run) -> Iterator[str]:
     for result in results_of(run):
-        stream.write(_json(result_as_json(result)) + "\n")
+        yield _json(result_as_json(result)) + "\n"
 
 
-def write_csv(run: Run, stream: IO[str]) -> None:
+def csv_lines(run: Run) -> Iterator[str]:
     """The columns of moderation_results, then the metadata, lists and objects as JSON.
 
     A text that a spreadsheet would take for a formula has a ``'`` before it; without that mark it is the text again.
     """
-    writer = csv.writer(stream)
-    writer.writerow([*FIELDS, "metadata"])
+    writer = csv.writer(Line())
+    yield writer.writerow([*FIELDS, "metadata"])
     for row in rows_of(run):
-        writer.writerow([_cell(value) for value in row.values()])
+        yield writer.writerow([cell(value) for value in row.values()])
+
+
+class Line:
+    """Makes a csv.writer give back what it writes."""
+
+    def write(self, line: str) -> str:
+        return line
 
 
 def write_parquet(run: Run, stream: IO[bytes]) -> None:
@@ -158,7 +168,8 @@ def rows_of(run: Run) -> Iterator[dict[str, Any]]:
         yield from ({**row, "metadata": metadata[row["position"]]} for row in page)
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """A value as a cell of CSV, with a ``'`` before a text that a spreadsheet would take for a formula."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list | dict):
@@ -176,8 +187,8 @@ def _time(value: datetime | None) -> str | None:
 
 WRITERS: Mapping[str, Callable[[Run, Any], None]] = {
     "json": write_json,
-    "jsonl": write_jsonl,
-    "csv": write_csv,
+    "jsonl": lambda run, stream: stream.writelines(jsonl_lines(run)),
+    "csv": lambda run, stream: stream.writelines(csv_lines(run)),
     "parquet": write_parquet,
 }
 

@@ -197,6 +197,15 @@ class Result(models.Model):
             ),
             models.Index(fields=["run", "position"], condition=Q(reviewed_at__isnull=False), name="result_reviewed"),
             models.Index(fields=["run", "position"], condition=Q(disputed=True), name="result_disputed"),
+            # Whatever results are filtered and counted by: looked through without reading the rows, which hold the texts.
+            models.Index(
+                fields=[
+                    *("run", "position", "input_label", "output_label", "input_score", "output_score"),
+                    *("human_input_label", "human_output_label", "input_provenance", "output_provenance"),
+                    *("reviewed_at", "disputed"),
+                ],
+                name="result_narrow",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -206,7 +215,8 @@ class Result(models.Model):
         """The label in effect: what people agreed on, else the machine's."""
         name = stage.lower()
         human = getattr(self, f"{name}_provenance") != Provenance.MACHINE
-        return getattr(self, f"human_{name}_label" if human else f"{name}_label")
+        label: str | None = getattr(self, f"human_{name}_label" if human else f"{name}_label")
+        return label
 
 
 class Verdict(models.Model):

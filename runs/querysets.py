@@ -1,15 +1,49 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, TypeAlias
 
 from django.apps import apps
-from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Coalesce
+from django.db import connections
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.expressions import CombinedExpression
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast, Coalesce, Left
+
+from runs import search
+from runs.expressions import Bin, Holds
 
 if TYPE_CHECKING:
     from runs.models import Chunk, Result, Run, Verdict  # noqa: F401  named in the base classes
+
+
+STAGES = ("input", "output")
+BINS = 20
+CODED = ("SAFE", "TOXIC", "ERROR", None)
+CODES = len(CODED) * (BINS + 1)
+# A label, None where the stage did not run, and the bin of the score, BINS where there is none.
+Judged: TypeAlias = "tuple[str | None, int]"
+SHOWN = 80  # characters of a prompt in a list
+LISTED = (
+    *("run_id", "position", "reviewed_at", "disputed"),
+    *(f"{stage}_{kind}" for stage in STAGES for kind in ("label", "score", "provenance")),
+    *(f"human_{stage}_label" for stage in STAGES),
+)
 
 
 class RunQuerySet(QuerySet["Run"]):
@@ -17,13 +51,23 @@ class RunQuerySet(QuerySet["Run"]):
         return self.filter(status__in=("QUEUED", "RUNNING"))
 
     def with_progress(self) -> RunQuerySet:
-        """Adds ``done``, ``flagged`` and ``errors``: how many results there are, each counted in an index."""
+        """Adds ``done``, ``flagged``, ``errors``, ``reviewed`` and ``disputed``: how many results of each run are.
+
+        What a run kept when it was done is not counted again; all else is counted in an index.
+        """
         results = apps.get_model("runs", "Result").objects.filter(run=OuterRef("pk"))
         return self.annotate(
             done=Case(When(status="DONE", then=F("total")), default=_number(results)),
-            flagged=_number(results.flagged()),
-            errors=_number(results.errors()),
+            flagged=Case(When(status="DONE", then=_kept("TOXIC")), default=_number(results.flagged())),
+            errors=Case(When(status="DONE", then=_kept("ERROR")), default=_number(results.errors())),
+            reviewed=_number(results.reviewed()),
+            disputed=_number(results.disputed()),
         )
+
+    def comparable(self, run: Run) -> RunQuerySet:
+        """The others over the same prompts, the newest first."""
+        same = self.filter(prompts_digest=run.prompts_digest).exclude(Q(prompts_digest="") | Q(pk=run.pk))
+        return same.order_by("-pk").only("name", "status")
 
 
 class ChunkQuerySet(QuerySet["Chunk"]):
@@ -36,15 +80,71 @@ class ChunkQuerySet(QuerySet["Chunk"]):
 
 
 class ResultQuerySet(QuerySet["Result"]):
-    def errors(self) -> ResultQuerySet:
-        return self.filter(Q(input_label="ERROR") | Q(output_label="ERROR"))
+    """``stages`` name where a condition is to hold: at any of them, or, if it is denied, at none."""
 
-    def flagged(self) -> ResultQuerySet:
-        return self.filter(Q(input_label="TOXIC") | Q(output_label="TOXIC"))
+    def errors(self, whether: bool = True, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        return self.labelled("ERROR", whether, stages)
 
-    def narrow(self) -> ResultQuerySet:
-        """Without the long texts, for lists."""
-        return self.defer("prompt", "answer", "metadata")
+    def flagged(self, whether: bool = True, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        return self.labelled("TOXIC", whether, stages)
+
+    def labelled(self, label: str, whether: bool = True, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        """Those that the machine gave this label."""
+        at, anywhere = (_any(some, lambda stage: Q(**{f"{stage}_label": label})) for some in (stages, STAGES))
+        if not whether:
+            return self.filter(~at)
+        # Asked for as a whole, for the rare labels have an index under just this condition.
+        return self.filter(anywhere) if set(stages) == set(STAGES) else self.filter(anywhere).filter(at)
+
+    def reviewed(self, whether: bool = True) -> ResultQuerySet:
+        return self.filter(reviewed_at__isnull=not whether)
+
+    def disputed(self) -> ResultQuerySet:
+        """Those on which people disagree and nobody has decided yet."""
+        return self.filter(disputed=True)
+
+    def overruled(self, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        """Those of which people say SAFE and the machine TOXIC, or the other way round."""
+
+        def differ(stage: str) -> Q:
+            agreed = ~Q(**{f"{stage}_provenance": "machine"})
+            return (
+                agreed
+                & Q(**{f"{stage}_label__in": ("SAFE", "TOXIC")})
+                & ~Q(**{f"{stage}_label": F(f"human_{stage}_label")})
+            )
+
+        return self.reviewed().filter(_any(stages, differ))
+
+    def said(self, label: str, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        """Those that people gave this label, at any of these stages."""
+        return self.reviewed().filter(_any(stages, lambda stage: Q(**{f"human_{stage}_label": label})))
+
+    def decided(self, provenance: str, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        """Those whose label in effect comes from there, at any of these stages."""
+        among = self if provenance == "machine" else self.reviewed()
+        return among.filter(_any(stages, lambda stage: Q(**{f"{stage}_provenance": provenance})))
+
+    def scored(self, low: float | None, high: float | None, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        """Those with a score in [low, high] at any of these stages; None leaves an end open."""
+        ends = {"gte": low, "lte": high}
+
+        def within(stage: str) -> Q:
+            return Q(**{f"{stage}_score__{end}": value for end, value in ends.items() if value is not None})
+
+        return self.filter(_any(stages, within))
+
+    def in_category(self, category: str, stages: Sequence[str] = STAGES) -> ResultQuerySet:
+        """Those that were flagged for this category, at any of these stages."""
+        return self.flagged().filter(_any(stages, lambda stage: Q(Holds(F(f"{stage}_categories"), Value(category)))))
+
+    def search(self, text: str) -> ResultQuerySet:
+        """Those in whose prompt and answer all stands that is searched for (runs.search)."""
+        return self.filter(pk__in=search.ids_with(text, vendor=connections[self.db].vendor))
+
+    def listed(self) -> ResultQuerySet:
+        """What lists show: the short columns and, of the long texts, the ``beginning`` of the prompt."""
+        return self.only(*LISTED).annotate(beginning=Left("prompt", SHOWN + 1))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many of each label by stage; a stage that did not run counts nowhere."""
@@ -54,6 +154,32 @@ class ResultQuerySet(QuerySet["Result"]):
             for stage, label in (("input", input_label), ("output", output_label)):
                 if label:
                     counts[stage][label] = counts[stage].get(label, 0) + n
+        return counts
+
+    def tally(self) -> Iterator[tuple[Judged, Judged, int]]:
+        """How many there are with each pair of labels and score bins of the two stages, gathered in one pass."""
+        codes = dict(zip(STAGES, map(_code, STAGES), strict=True))
+        both = self.order_by().annotate(both=codes["input"] * CODES + codes["output"])
+        for code, n in both.values_list("both").annotate(n=Count("*")):
+            first, second = (divmod(part, BINS + 1) for part in divmod(code, CODES))
+            yield (CODED[first[0]], first[1]), (CODED[second[0]], second[1]), n
+
+    def by_people(self) -> Iterator[tuple[str, str, str, int]]:
+        """How often, at each stage, the machine gave a label and people agreed on one: (stage, machine, people, number)."""
+        for stage in STAGES:
+            agreed = self.reviewed().order_by().exclude(**{f"{stage}_provenance": "machine"})
+            for machine, people, n in agreed.values_list(f"{stage}_label", f"human_{stage}_label").annotate(
+                n=Count("*")
+            ):
+                yield stage, machine, people, n
+
+    def by_category(self) -> Counter[str]:
+        """How many flagged ones were flagged for each category, at whichever stage."""
+        counts: Counter[str] = Counter()
+        lists = [f"{stage}_categories" for stage in STAGES]
+        for *named, n in self.flagged().order_by().values_list(*lists).annotate(n=Count("*")):
+            for category in {category for categories in named for category in categories}:
+                counts[category] += n
         return counts
 
 
@@ -68,6 +194,25 @@ class VerdictQuerySet(QuerySet["Verdict"]):
         The sum keeps the databases from going through all results of the run instead, a longer way with each batch.
         """
         return self.annotate(run_number=F("result__run_id") + 0).filter(run_number=run.pk)
+
+
+def _code(stage: str) -> CombinedExpression:
+    """Label and bin in one number, by which databases group faster than by a text and a number."""
+    whens = [When(**{f"{stage}_label": label, "then": Value(i)}) for i, label in enumerate(CODED) if label]
+    label = Case(*whens, default=Value(CODED.index(None)))
+    return label * (BINS + 1) + Coalesce(Bin(f"{stage}_score"), Value(BINS))
+
+
+def _any(stages: Sequence[str], condition: Callable[[str], Q]) -> Q:
+    return reduce(or_, map(condition, stages))
+
+
+def _kept(label: str) -> CombinedExpression:
+    """From the counts of a run: only a prompt that is SAFE has an output stage, so that no result is counted twice."""
+    first, second = (
+        Coalesce(Cast(KeyTextTransform(label, KeyTransform(stage, "counts")), IntegerField()), 0) for stage in STAGES
+    )
+    return first + second
 
 
 def _number(rows: ResultQuerySet) -> Coalesce:

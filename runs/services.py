@@ -25,7 +25,7 @@ from classifiers.pipeline import Check, Generation, Pipeline
 from classifiers.prompts import read_prompts
 from classifiers.protocols import Recall
 from classifiers.text import unstorable
-from classifiers.types import Classification, Outcome, Prompt, digest
+from classifiers.types import Classification, Outcome, Prompt, Stage, digest
 from moderation import services as moderation
 from moderation.services import Choice
 from runs import leases
@@ -384,3 +384,12 @@ def _last_sign(run: Run) -> datetime:
     saved = Result.objects.filter(run=run).order_by("-pk").values_list("created_at", flat=True).first()
     enqueued = run.chunks.unfinished().aggregate(last=Max("enqueued_at"))["last"]
     return max(time for time in (saved, enqueued, run.started_at, run.created_at) if time)
+
+
+# Of its texts
+
+
+def reveal_text(result: Result, *, stage: Stage, what: str, actor: str) -> None:
+    """Records that somebody was shown ``what`` of a stage (its text, or what a provider sent for it) though it is masked."""
+    with transaction.atomic():
+        record("result.revealed", actor=actor, target=result, data={"stage": stage, "what": what})

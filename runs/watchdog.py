@@ -30,10 +30,11 @@ import psutil
 from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_q.models import Success
 from django_q.tasks import async_task
 
-from runs import leases, tasks
+from runs import leases
 
 logger = logging.getLogger(__name__)
 
@@ -151,8 +152,9 @@ class Watchdog:
 
 
 def _requeue_lost() -> None:
-    if count := tasks.requeue_lost():
-        logger.info("%d chunks that nobody works on are enqueued again.", count)
+    for name in settings.SAFETY_REQUEUE:
+        if count := import_string(name)():
+            logger.info("%d tasks that nobody works on are enqueued again, by %s.", count, name)
 
 
 def _tried(action: Callable[[], None]) -> bool:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
@@ -16,7 +18,7 @@ from audit.models import AuditEvent
 from classifiers.errors import InputError
 from runs import exports
 from runs.exports import FORMULA, WRITERS, export_run, form_of, new_file
-from runs.models import Run, Verdict
+from runs.models import Result, Run, Verdict
 
 HOSTILE = [
     "=HYPERLINK(\"http://evil.example\",\"toxic\")",
@@ -91,6 +93,27 @@ class TestJson:
         assert json.loads((tmp_path / "empty.json").read_text())["results"] == []
 
 
+@pytest.mark.parametrize("lines", [exports.jsonl_lines, exports.csv_lines])
+def test_a_page_is_forgotten_before_the_next_is_read(
+    lines: Callable[[Run], Iterator[str]], db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "PAGE", 10)
+    run, long = Run.objects.create(name="long"), 50_000
+    now = timezone.now()
+    results = [Result(run=run, position=n, prompt="x" * long, input_label="SAFE", created_at=now) for n in range(100)]
+    Result.objects.bulk_create(results)
+    Verdict.objects.bulk_create(
+        Verdict(result=r, stage="INPUT", check_name="c", label="SAFE", score=0.1) for r in results
+    )
+    del results
+    tracemalloc.start()
+    size = sum(len(line) for line in lines(run))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size > 100 * long
+    assert peak < 30 * long
+
+
 class TestCsv:
     def test_no_cell_is_a_formula_and_each_text_comes_back(self, exported: Callable[[str], Path]) -> None:
         with exported("csv").open(encoding="utf-8", newline="") as stream:
@@ -103,7 +126,7 @@ class TestCsv:
 
     @given(st.text(alphabet=st.sampled_from("'=+-@\t\r\n＝ ax")))
     def test_the_mark_can_be_taken_off_again(self, text: str) -> None:
-        assert unescaped(exports._cell(text)) == text
+        assert unescaped(exports.cell(text)) == text
 
 
 def unescaped(cell: str) -> str:
@@ -177,7 +200,7 @@ class TestTheFile:
     ) -> None:
         monkeypatch.setattr(exports, "PAGE", 4)
         monkeypatch.setattr(Verdict.objects, "order_by", fail)
-        monkeypatch.setattr(exports, "_cell", fail)
+        monkeypatch.setattr(exports, "cell", fail)
         monkeypatch.setattr(exports, "_json", fail)
         target = tmp_path / "out" / f"results.{form}"
         target.parent.mkdir()

@@ -1,0 +1,43 @@
+"""What Django's ORM has no words for that both databases understand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.db.models import BooleanField, Func, IntegerField
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.sql.compiler import SQLCompiler
+
+SQL: TypeAlias = tuple[str, tuple[str | int, ...]]
+
+
+class Holds(Func):
+    """Whether a list kept as JSON holds a text."""
+
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        rows = "EXISTS (SELECT 1 FROM json_each(%(expressions)s)"
+        return self.as_sql(compiler, connection, template=rows, arg_joiner=") WHERE value = ", **context)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="(%(expressions)s)", arg_joiner=" ? ", **context)
+
+
+class Bin(Func):
+    """In which of twenty equal bins, from 0, a score in [0, 1] lies; 1 lies in the last, NULL in none.
+
+    Django's own Floor is a Python function on SQLite, which is too slow for every row of a large run.
+    """
+
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="MIN(CAST(%(expressions)s * 20 AS INTEGER), 19)", **context)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        # LEAST, unlike MIN above, ignores NULL.
+        rows = "CASE WHEN %(expressions)s < 1 THEN FLOOR(%(expressions)s * 20)::integer WHEN %(expressions)s >= 1 THEN 19 END"
+        return self.as_sql(compiler, connection, template=rows, **context)
