@@ -27,9 +27,12 @@ run: install
 	$(BIN)/python manage.py run_pipeline --gemma-base-model embedded --answer-generator local \
 		--dataset-id samples/prompts.jsonl --limit 40 --max-new-tokens 48 --batch-size 8 \
 		--preview 5 --output ai_monitor_results.json
+	$(BIN)/python manage.py create_demo --logins demo_logins.txt
 
 serve: install
-	@echo "The site: http://$(ADDRESS)/  (Ctrl-C stops it). An account to log in with: $(BIN)/python manage.py createsuperuser"
+	@$(BIN)/python manage.py create_demo --if-empty --logins demo_logins.txt >/dev/null
+	@echo "The site: http://$(ADDRESS)/  (Ctrl-C stops it). Log in with one of these:"
+	@cat demo_logins.txt 2>/dev/null || echo "the account that you made (a new password: $(BIN)/python manage.py changepassword NAME)"
 	$(BIN)/gunicorn safetysite.wsgi --bind $(ADDRESS) --threads 8 --access-logfile -
 
 # Everything, on SQLite and on a real PostgreSQL that the tests start themselves (or the one of TEST_DATABASE_URL).

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-APPS = ("audit", "moderation", "runs")
+APPS = ("audit", "moderation", "runs", "review")
 DOORS = ("admin.py", "api.py", "views.py", "tasks.py", "serializers.py", "forms.py")
 WRITES = {"save", "create", "update", "delete", "get_or_create", "update_or_create"} | {
     f"{prefix}bulk_{verb}" for prefix in ("", "a") for verb in ("create", "update")
@@ -24,7 +24,8 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "openai", "presidio_analyz
 def doors() -> Iterator[str]:
     for app in APPS:
         yield from (f"{app}/{name}" for name in DOORS if (ROOT / app / name).exists())
-        yield from (str(path.relative_to(ROOT)) for path in (ROOT / app / "management").rglob("*.py"))
+        for folder in ("views", "management"):
+            yield from (str(path.relative_to(ROOT)) for path in (ROOT / app / folder).rglob("*.py"))
 
 
 def writes(source: str) -> list[str]:

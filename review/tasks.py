@@ -1,0 +1,37 @@
+"""The background door: long bulk actions, in turns, so that no worker is busy with one for long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from review import bulk
+from review.models import BulkAction
+
+TURN = 30.0  # seconds
+# One that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
+BACKLOG = timedelta(hours=1)
+
+
+def enqueue_bulk(action: BulkAction) -> None:
+    """Hands an action to the workers. Delivered twice, it is still done once."""
+    async_task("review.tasks.work_on", action.pk)
+
+
+def work_on(action_id: int) -> None:
+    action = bulk.find_action(action_id)
+    if bulk.work(action, seconds=TURN):
+        enqueue_bulk(action)
+
+
+def requeue_lost() -> int:
+    """Enqueues again what a killed worker left, or the broker lost."""
+    age = BACKLOG if get_broker().queue_size() else timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+    lost = bulk.take_lost(before=timezone.now() - age)
+    for action in lost:
+        enqueue_bulk(action)
+    return len(lost)
