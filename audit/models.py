@@ -122,6 +122,34 @@ class ChainCheck(models.Model):
         return f"check {self.pk} of the audit chain: {self.fault or 'whole' if self.finished_at else 'not finished'}"
 
 
+class Act(models.Model):
+    """A POST of a program under an Idempotency-Key, and the answer that it got; kept for a day."""
+
+    user_id = models.BigIntegerField()
+    path = models.CharField(max_length=200)
+    key = models.CharField(max_length=64)
+    # Digest of what was sent.
+    body = models.CharField(max_length=32)
+    # None until it is done.
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user_id", "path", "key"],
+                name="act_once",
+                violation_error_message="This act was begun already.",
+            )
+        ]
+        indexes = [models.Index(fields=["created_at"], name="act_age")]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.status or 'begun'}"
+
+
 def _number(digits: str) -> int | float:
     """Canonical JSON writes the double 1e16 as 10000000000000000; an integer so large is never recorded."""
     return int(digits) if abs(int(digits)) < 2**53 else float(digits)

@@ -13,9 +13,15 @@ READ = frozenset(
         *("moderation.view_classifierversion", "review.view_queue", "review.oversee", "review.view_savedview"),
     }
 )
-LEAD = READ | {"review.lead", "review.work", "review.adjudicate", "review.export", "runs.change_run"}
+LEAD = READ | {
+    *("review.lead", "review.work", "review.adjudicate", "review.export"),
+    *("runs.add_run", "runs.change_run", "runs.moderate"),
+}
 ADMIN = LEAD | {
     "audit.view_auditevent",
+    *(f"integrations.{verb}_apitoken" for verb in ("add", "change", "view")),
+    *(f"integrations.{verb}_webhook" for verb in ("add", "change", "delete", "view")),
+    *(f"integrations.{verb}_delivery" for verb in ("change", "view")),
     *(f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")),
 }
 
@@ -26,6 +32,8 @@ ROLES: dict[str, frozenset[str]] = {
     "lead": LEAD,
     "auditor": READ | {"audit.view_auditevent"},
     "admin": ADMIN,
+    # For the accounts of programs: they have texts judged and answered, and see nothing of the record.
+    "program": frozenset({"runs.moderate"}),
 }
 
 

@@ -40,6 +40,8 @@ class Run(models.Model):
     prompts_digest = models.CharField(max_length=32, blank=True)
     # For workers, or for the process that made it.
     queued = models.BooleanField(default=False)
+    # Of a run that records what programs ask (runs.live): the digest of its day, its checks and their versions.
+    live = models.CharField(max_length=32, null=True)
     error = models.TextField(blank=True)
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -49,12 +51,19 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
+        permissions = (("moderate", "Can have texts judged and answered, one at a time"),)
         constraints = [
             models.CheckConstraint(
                 condition=Q(status__in=["QUEUED", "RUNNING", "DONE", "FAILED", "CANCELLED"]),
                 name="run_status_known",
                 violation_error_message="A run is QUEUED, RUNNING, DONE, FAILED or CANCELLED.",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["live"],
+                condition=Q(status="RUNNING", live__isnull=False),
+                name="run_live_once",
+                violation_error_message="What programs ask is being recorded in a run already.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -296,6 +305,44 @@ class RunLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.time:%Y-%m-%d %H:%M:%S} {self.level} {self.message}"
+
+
+class Export(models.Model):
+    """Results of a run written to a file in the background, to be taken away in one piece or in several."""
+
+    class State(models.TextChoices):
+        WAITING = "WAITING", "Waiting"
+        RUNNING = "RUNNING", "Being written"
+        DONE = "DONE", "Ready"
+        FAILED = "FAILED", "Failed"
+        CANCELLED = "CANCELLED", "Cancelled"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="exports")
+    form = models.CharField(max_length=10)
+    # In the grammar of runs.filters, beside the run.
+    filters = models.JSONField(default=dict)
+    # Names of reviewers are replaced by pseudonyms.
+    pseudonyms = models.BooleanField(default=False)
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    # The file's name in the folder of exports, its bytes and their SHA-256; the rest of what the manifest says.
+    file = models.CharField(max_length=200, blank=True)
+    size = models.PositiveBigIntegerField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    manifest = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The last sign of life of whoever writes it.
+    moved_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = []
+
+    def __str__(self) -> str:
+        return f"Export {self.pk} of run {self.run_id} as {self.form}"
 
 
 class ModerationResult(models.Model):

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from classifiers.errors import SafetyError
+from classifiers.errors import InputError, SafetyError
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
+# What stands under these addresses is for programs: errors are JSON.
+PROGRAMS = ("/api/", "/v1/", "/healthz", "/readyz", "/metrics")
 NOT_USED = ("camera", "microphone", "geolocation", "payment", "usb", "display-capture", "browsing-topics")
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NOT_USED)
 
@@ -33,6 +36,44 @@ def permissions_policy(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def for_programs(get_response: GetResponse) -> GetResponse:
+    """Gives programs their own addresses, and refuses a body that is too large before anything reads it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(PROGRAMS):
+            return get_response(request)
+        request.urlconf = "safetysite.urls_api"
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            return refusal(request, LengthRequiredError("Send the body in one piece, with its Content-Length."))
+        if not length.isdecimal() or int(length) > settings.SAFETY_API_BODY:
+            limit = settings.SAFETY_API_BODY // 2**20
+            return refusal(request, TooLargeError(f"The body is larger than {limit} MB. Send it in parts."))
+        return get_response(request)
+
+    return middleware
+
+
+def refusal(request: HttpRequest, error: SafetyError) -> JsonResponse:
+    """An error in the shape of the protocol that the address speaks."""
+    if request.path.startswith("/v1/"):
+        kind = "invalid_request_error" if error.status < 500 else "server_error"
+        body: object = {"error": {"message": error.message, "type": kind, "param": None, "code": error.code}}
+    else:
+        body = {"code": error.code, "detail": error.message}
+    return JsonResponse(body, status=error.status)
+
+
+class TooLargeError(InputError):
+    code = "too_large"
+    status = 413
+
+
+class LengthRequiredError(InputError):
+    code = "length_required"
+    status = 411
+
+
 class SafetyErrors:
     """A SafetyError that a page raises becomes a page with its sentence and its status."""
 
@@ -45,6 +86,8 @@ class SafetyErrors:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, SafetyError):
             return None
+        if request.path.startswith(PROGRAMS):
+            return refusal(request, exception)
         return error_page(request, exception.message, status=exception.status)
 
 

@@ -68,10 +68,13 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "axes",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "audit.apps.AuditConfig",
     "moderation.apps.ModerationConfig",
     "runs.apps.RunsConfig",
     "review.apps.ReviewConfig",
+    "integrations.apps.IntegrationsConfig",
 ]
 
 MIDDLEWARE = [
@@ -79,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "safetysite.middleware.permissions_policy",
+    "safetysite.middleware.for_programs",
     "safetysite.files.FilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -175,6 +179,44 @@ X_FRAME_OPTIONS = "DENY"
 # Of torch; 0 leaves it to torch, which takes all cores. Several workers on one machine want fewer each.
 THREADS = {"threads": env_int("TORCH_THREADS", 0) or None}
 
+# The REST API. Requests a minute of one token, and the bytes of a body.
+SAFETY_API_RATE = f"{env_int('API_RATE', 6000)}/min"
+SAFETY_API_BODY = env_int("API_BODY_MB", 16) * 2**20
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "integrations.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["integrations.throttling.TokenThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"api": SAFETY_API_RATE},
+    "NUM_PROXIES": TRUSTED_PROXIES,
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "URL_FORMAT_OVERRIDE": None,
+    "EXCEPTION_HANDLER": "safetysite.api.problem",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "AI Safety Monitor",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_URLCONF": "safetysite.urls_api",
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": env("REDIS_URL")}
+    if env("REDIS_URL")
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
 # Providers: an alias, the class behind it and its options; docs/providers.md says how to add one.
 SAFETY_CLASSIFIERS = {
     "gemma": {
@@ -249,7 +291,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "WARNING")},
     "loggers": {
-        **{name: {"level": env("LOG_LEVEL", "INFO")} for name in ("classifiers", "moderation", "runs", "audit")},
+        **{
+            name: {"level": env("LOG_LEVEL", "INFO")}
+            for name in ("classifiers", "moderation", "runs", "audit", "integrations")
+        },
         # They say more than once what a run's own log or the audit chain says.
         **{name: {"level": env("LOG_LEVEL", "WARNING")} for name in ("django-q", "axes")},
     },

@@ -1,3 +1,5 @@
+"""The console. What is for programs stands in urls_api, which only their requests load (safetysite.middleware.for_programs)."""
+
 from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView

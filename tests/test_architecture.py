@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-APPS = ("audit", "moderation", "runs", "review")
+APPS = ("audit", "moderation", "runs", "review", "integrations")
 DOORS = ("admin.py", "api.py", "views.py", "tasks.py", "serializers.py", "forms.py")
 WRITES = {"save", "create", "update", "delete", "get_or_create", "update_or_create"} | {
     f"{prefix}bulk_{verb}" for prefix in ("", "a") for verb in ("create", "update")
 }
 HEAVY = {"torch", "transformers", "peft", "datasets", "openai", "presidio_analyzer", "sklearn", "bitsandbytes"} | {
-    *("gguf", "scipy", "numpy", "pyarrow", "pandas"),
+    *("gguf", "scipy", "numpy", "pyarrow", "pandas", "rest_framework.serializers", "drf_spectacular.openapi"),
 }
 
 

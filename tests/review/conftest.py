@@ -1,4 +1,4 @@
-"""The cast: ruth and rob review, sara settles, lena leads, axel reads, anna administers, nora may nothing."""
+"""The cast: ruth and rob review, sara settles, lena leads, axel reads, anna administers, prog is a program, nora may nothing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ CAST = {
     "lena": "lead",
     "axel": "auditor",
     "anna": "admin",
+    "prog": "program",
     "nora": "",
 }
 TEXTS = ["You are kind.", "You are toxic.", "What a day.", "toxic again", "Fine.", "Good.", "So-so.", "toxic thrice"]

@@ -1,0 +1,218 @@
+"""What all resources of the REST API share: rights and scopes, questions that are checked, versions, acts that count once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextvars import Token
+from typing import Any, ClassVar, NamedTuple
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from audit import acts, services
+from classifiers.errors import ForbiddenError, InputError, SafetyError
+from classifiers.text import unstorable
+
+PAGE, MOST = 50, 200
+
+
+class PreconditionRequiredError(SafetyError):
+    code = "precondition_required"
+    status = 428
+
+
+class Need(NamedTuple):
+    """What an action takes: a scope of the token, and permissions of the person (services may ask for more)."""
+
+    scope: str
+    permissions: Sequence[str] = ()
+
+
+class Allowed(BasePermission):
+    """Whoever asks is known, the token reaches that far, and the person may."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        need = view.needs.get(view.action)
+        if need is None:
+            return True  # a method that the address does not take: 405 says so
+        if not request.user.is_authenticated:
+            raise NotAuthenticated("Send a token: Authorization: Bearer asm_… An account makes one in the console.")
+        if request.auth is not None and need.scope not in request.auth.scopes:
+            raise ForbiddenError(
+                f"The token {request.auth.name} lacks the scope {need.scope}. Make one that has it.",
+                code="scope_missing",
+            )
+        if missing := [name for name in need.permissions if not request.user.has_perm(name)]:
+            raise ForbiddenError(
+                f"Your account lacks the permission {missing[0]}. Ask an administrator for the right role."
+            )
+        return True
+
+
+class Problem(serializers.Serializer):
+    """What every refusal looks like."""
+
+    code = serializers.CharField(help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="What happened and what to do, for people.")
+    fields = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="By field, what is wrong."
+    )
+
+
+class Question(serializers.Serializer):
+    """What a query may ask; an unknown parameter or an impossible value is refused. Subclasses name the parameters."""
+
+
+class Paged(Question):
+    cursor = serializers.CharField(required=False, max_length=500, help_text="From next or previous of another page.")
+    limit = serializers.IntegerField(
+        required=False, min_value=1, max_value=MOST, default=PAGE, help_text="Rows a page."
+    )
+
+
+class Cursor(CursorPagination):
+    """By key: a page costs the same wherever it lies."""
+
+    page_size, max_page_size, page_size_query_param, ordering = PAGE, MOST, "limit", "-pk"
+
+
+class Schema(AutoSchema):
+    """Adds what every action of a Resource takes and may answer."""
+
+    REFUSALS = ("4XX", "503")
+
+    def get_override_parameters(self) -> list[Any]:
+        found: list[Any] = []
+        if question := getattr(self.view, "asks", {}).get(self.view.action):
+            found.append(question)
+        if self.method == "POST":
+            found.append(_header("Idempotency-Key", "Names this act, so that it counts once however often it is sent."))
+        if self.view.action in getattr(self.view, "versioned", ()):
+            found.append(_header("If-Match", "The ETag of the version that you saw.", required=True))
+        return found
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies = super()._get_response_bodies(direction=direction)
+        for status in self.REFUSALS:
+            problem = OpenApiResponse(Problem, description="Refused; nothing was changed.")
+            bodies.setdefault(status, self._get_response_for_code(problem, status, direction=direction))
+        return bodies
+
+
+def _header(name: str, says: str, *, required: bool = False) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, OpenApiTypes.STR, OpenApiParameter.HEADER, required=required, description=says,
+        pattern=r"^[\x21-\x7e]{1,64}$",
+    )  # fmt: skip
+
+
+class Resource(GenericViewSet):
+    """``needs`` names for each action what it takes; one that is not named is refused to all by a test.
+
+    ``asks`` names the Question of an action (``Paged`` for lists by itself), whose answer is ``self.asked``.
+    ``versioned`` are actions that need If-Match; the version is ``self.version``. ``repeatable`` are POST actions whose
+    service tells by ``self.key`` that an act comes again; for the others the answer is kept and given again.
+    """
+
+    needs: ClassVar[Mapping[str, Need]] = {}
+    asks: ClassVar[Mapping[str, type[Question]]] = {}
+    versioned: ClassVar[Sequence[str]] = ()
+    repeatable: ClassVar[Sequence[str]] = ()
+    permission_classes = (Allowed,)
+    pagination_class = Cursor
+    schema = Schema()
+    lookup_value_converter = "int"
+
+    asked: Mapping[str, Any]
+    act: acts.Begun | None = None
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        before: Token[str] = services.VIA.set("")
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            services.VIA.reset(before)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.auth is not None:
+            services.VIA.set(f"token {request.auth.pk}")
+        self.asked = self._question(request)
+        if request.method == "POST" and self.action not in self.repeatable and (key := _key(request)):
+            self.act = acts.begin(request.user, path=request.path, key=key, body=request.data)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, acts.Repeated):
+            return Response(exc.answer, status=exc.status_code, headers={"Idempotent-Replayed": "true"})
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        if self.act:
+            acts.end(self.act, status=response.status_code, answer=getattr(response, "data", None))
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    @property
+    def actor(self) -> str:
+        """Who the audit trail names."""
+        return f"user:{self.request.user.get_username()}"
+
+    @property
+    def key(self) -> str:
+        """Of this act: the one that was sent, or a new one."""
+        return _key(self.request) or uuid.uuid4().hex
+
+    @property
+    def version(self) -> int:
+        """That the caller saw. PreconditionRequiredError when they do not say."""
+        sent = self.request.headers.get("If-Match", "").strip()
+        if not sent:
+            raise PreconditionRequiredError(
+                "Send If-Match with the ETag of what you saw, so that nothing is overwritten."
+            )
+        number = sent.removeprefix("W/").strip('"')
+        return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else -1
+
+    def _question(self, request: Request) -> Mapping[str, Any]:
+        kind = self.asks.get(self.action or "")
+        kind = kind or (Paged if self.action == "list" else Question)
+        if unknown := sorted(set(request.query_params) - set(kind().fields)):
+            known = ", ".join(kind().fields) or "nothing"
+            raise InputError(f"There is no parameter {unknown[0][:60]!r} here. There is: {known}.")
+        for name, value in request.query_params.items():
+            if why := unstorable(value, name=f"The parameter {name}"):
+                raise InputError(why)
+        question = kind(data=request.query_params.dict())
+        question.is_valid(raise_exception=True)
+        return question.validated_data
+
+
+def tagged(data: Any, version: int, **options: Any) -> Response:
+    """An answer with the version of what it shows."""
+    return Response(data, headers={"ETag": f'"{version}"'}, **options)
+
+
+def body(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    """What was sent, checked; unknown fields are refused, since a misspelt one would be lost without a word."""
+    if not isinstance(request.data, Mapping):
+        raise InputError("The body must be a JSON object.")
+    if unknown := sorted(set(map(str, request.data)) - set(serializer().fields)):
+        raise InputError(f"There is no field {unknown[0][:60]!r} here. There are: {', '.join(serializer().fields)}.")
+    given = serializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    return given.validated_data
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > acts.MAX_KEY or not key.isascii() or not key.isprintable():
+        raise InputError(f"An Idempotency-Key has at most {acts.MAX_KEY} characters of plain ASCII.")
+    return key

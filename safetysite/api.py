@@ -1,0 +1,76 @@
+"""Where the resources of the REST API hang, and how a refusal reads: ``{"code", "detail"}``, and by field what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+
+from classifiers.errors import NotFoundError, SafetyError
+from runs import api as runs
+from safetysite.middleware import refusal
+
+router = SimpleRouter(use_regex_path=False)
+router.register("runs", runs.RunResource, basename="run")
+
+
+def problem(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler. None for what is a fault of ours: Django answers 500 and logs it."""
+    if isinstance(error, SafetyError):
+        return _of_ours(error, asked_for_version="HTTP_IF_MATCH" in context["request"].META)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound("There is nothing at this address.")
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if not isinstance(error, exceptions.APIException):
+        return None
+    headers = {"Retry-After": f"{wait:.0f}"} if (wait := getattr(error, "wait", None)) else {}
+    if name := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = name
+    return Response(_said(error), status=error.status_code, headers=headers)
+
+
+def _of_ours(error: SafetyError, *, asked_for_version: bool) -> Response:
+    # Whoever sent the version that they saw is told by the status of HTTP that it is not the present one.
+    stale = error.code == "stale" and asked_for_version
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == status.HTTP_401_UNAUTHORIZED else {}
+    if wait := getattr(error, "retry_after", None):
+        headers["Retry-After"] = f"{wait:.0f}"
+    said = {"code": error.code, "detail": error.message}
+    return Response(said, status=status.HTTP_412_PRECONDITION_FAILED if stale else error.status, headers=headers)
+
+
+def _said(error: exceptions.APIException) -> dict[str, Any]:
+    if not isinstance(error, exceptions.ValidationError):
+        return {"code": error.default_code, "detail": str(error.detail)}
+    fields = _flat(error.detail)
+    name, sentences = next(iter(fields.items()))
+    return {"code": "invalid", "detail": f"{name}: {sentences[0]}", "fields": fields}
+
+
+def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """What is wrong, by the path of the field: ``input.0.text``."""
+    if isinstance(detail, dict):
+        inner = detail.items()
+    elif isinstance(detail, list) and any(isinstance(each, dict | list) for each in detail):
+        inner = ((str(index), each) for index, each in enumerate(detail) if each)
+    else:
+        return {path or "body": [str(each) for each in (detail if isinstance(detail, list) else [detail])]}
+    flat: dict[str, list[str]] = {}
+    for name, each in inner:
+        flat |= _flat(each, f"{path}.{name}" if path else str(name))
+    return flat
+
+
+def not_found(request: HttpRequest) -> JsonResponse:
+    """Whatever stands under an address for programs and is none."""
+    return refusal(request, NotFoundError(f"There is nothing at {request.path[:200]}."))
+
+
+def failed(request: HttpRequest) -> JsonResponse:
+    """A fault of ours; it is in the log."""
+    return refusal(request, SafetyError("Something went wrong here. It is in the site's log; try again later."))
