@@ -10,18 +10,22 @@ R = TypeVar("R")
 F = TypeVar("F")
 
 
-def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+def token_batches(lengths: Sequence[int], budget: int, waste: float = 1.0) -> Iterator[list[int]]:
     """Positions of ``lengths`` in batches whose padded size, longest by count, is at most ``budget`` tokens.
 
     Each position comes exactly once, longest first, so that what needs most memory fails first. A text that is
-    longer than the whole budget is a batch of its own.
+    longer than the whole budget is a batch of its own. At most the share ``waste`` of a batch is padding: a small
+    one makes for smaller batches, which cost little on a CPU.
     """
     batch: list[int] = []
+    tokens = 0
     for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > budget:
+        padded = lengths[batch[0]] * (len(batch) + 1) if batch else 0
+        if padded > budget or tokens + lengths[position] < padded * (1 - waste):
             yield batch
-            batch = []
+            batch, tokens = [], 0
         batch.append(position)
+        tokens += lengths[position]
     if batch:
         yield batch
 
@@ -32,6 +36,7 @@ def map_batched(
     lengths: Sequence[int],
     budget: int,
     failed: Callable[[Exception], F],
+    waste: float = 1.0,
 ) -> list[R | F]:
     """``function`` over ``items`` in token batches; results in the order of ``items``.
 
@@ -39,7 +44,7 @@ def map_batched(
     ``failed(error)``.
     """
     results: dict[int, R | F] = {}
-    pending = list(token_batches(lengths, budget))[::-1]
+    pending = list(token_batches(lengths, budget, waste))[::-1]
     while pending:
         batch = pending.pop()
         try:

@@ -178,18 +178,29 @@ def pick_threshold(curve: Curve, aim: Aim) -> float:
 
     if not curve.positives or not curve.negatives:
         raise InputError("A threshold needs both toxic and harmless texts to be chosen from.")
-    flagged, misses = curve.tp + curve.fp, curve.positives - curve.tp
-    worth = {
-        "f1": lambda: 2 * curve.tp / (flagged + curve.positives),
-        "precision": lambda: np.where(curve.tp / flagged >= aim.value - 1e-12, curve.tp, -np.inf),
-        "recall": lambda: np.where(curve.tp >= aim.value * curve.positives - 1e-9, -curve.fp, -np.inf),
-        "fpr": lambda: np.where(curve.fp <= aim.value * curve.negatives + 1e-9, curve.tp, -np.inf),
-        "cost": lambda: -(curve.fp + aim.value * misses),
-    }[aim.kind]()
+    worth = _worth(curve, aim)
     best = int(np.argmax(worth))
     if not np.isfinite(worth[best]):
         raise InputError(f"No threshold reaches a {aim.kind} of {aim.value:g} on these texts. Aim lower.")
     return float(curve.thresholds[best])
+
+
+def _worth(curve: Curve, aim: Aim) -> Any:
+    """Of each threshold, the more the better; minus infinity where it misses the target."""
+    import numpy as np
+
+    flagged, misses = curve.tp + curve.fp, curve.positives - curve.tp
+    match aim.kind:
+        case "f1":
+            return 2 * curve.tp / (flagged + curve.positives)
+        case "precision":
+            return np.where(curve.tp / flagged >= aim.value - 1e-12, curve.tp, -np.inf)
+        case "recall":
+            return np.where(curve.tp >= aim.value * curve.positives - 1e-9, -curve.fp, -np.inf)
+        case "fpr":
+            return np.where(curve.fp <= aim.value * curve.negatives + 1e-9, curve.tp, -np.inf)
+        case _:
+            return -(curve.fp + aim.value * misses)
 
 
 # Intervals
