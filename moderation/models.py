@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
-from classifiers.types import ModelInfo
+from classifiers.policy import ANY, Action
+from classifiers.types import ModelInfo, Stage
 
 
 class ClassifierVersion(models.Model):
@@ -38,3 +40,113 @@ class ClassifierVersion(models.Model):
             name: getattr(info, name)
             for name in ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype")
         } | {"settings": dict(info.settings)}
+
+
+class Policy(models.Model):
+    """What counts as harm, and from which score on. What it says stands in its versions, which never change."""
+
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True, max_length=10_000)
+    # The one that new runs and programs are judged under when they name none.
+    default = models.BooleanField(default=False)
+    created_by = models.CharField(max_length=200, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "policies"
+        permissions = (("set_policy", "Can make policies, change thresholds and label results anew under them"),)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                name="policy_name_once",
+                violation_error_message="There is a policy with this name already.",
+            ),
+            models.UniqueConstraint(
+                fields=["default"],
+                condition=Q(default=True),
+                name="policy_one_default",
+                violation_error_message="Another policy is the default one already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PolicyVersion(models.Model):
+    """A policy as it was at one time. Verdicts name the version that they were judged under; rows never change."""
+
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="versions", db_index=False)
+    number = models.PositiveIntegerField()
+    note = models.TextField(max_length=1000)
+    created_by = models.CharField(max_length=200, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["policy", "number"],
+                name="policy_version_once",
+                violation_error_message="Somebody made this version of the policy already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} v{self.number}"
+
+
+class Category(models.Model):
+    """A harm as one version of a policy defines it, with examples, for people and for models that read policies."""
+
+    version = models.ForeignKey(PolicyVersion, on_delete=models.CASCADE, related_name="categories", db_index=False)
+    name = models.CharField(max_length=100)
+    definition = models.TextField(max_length=10_000)
+    # Texts, each {"text", "label"}: what falls under it, and what only looks so.
+    examples = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        default_permissions = []
+        verbose_name_plural = "categories"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "name"],
+                name="category_once",
+                violation_error_message="This version of the policy has this category already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Threshold(models.Model):
+    """From which raw score on a category counts, at a stage and for a check, or at all of them (empty)."""
+
+    version = models.ForeignKey(PolicyVersion, on_delete=models.CASCADE, related_name="thresholds", db_index=False)
+    category = models.CharField(max_length=100, help_text=f"A classifier's own name for it, a harm, or {ANY} for all.")
+    stage = models.CharField(max_length=6, blank=True, choices=[(stage.value, stage.value) for stage in Stage])
+    check_name = models.CharField("check", max_length=100, blank=True)
+    # None: the classifier's own word stands.
+    value = models.FloatField("threshold", null=True, blank=True)
+    action = models.CharField(
+        max_length=6, choices=[(action.value, action.value) for action in Action], default=Action.BLOCK
+    )
+
+    class Meta:
+        default_permissions = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "category", "stage", "check_name"],
+                name="threshold_once",
+                violation_error_message="There is a threshold for this category, stage and check already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(value=None) | Q(value__gte=0, value__lte=1),
+                name="threshold_range",
+                violation_error_message="A threshold lies between 0 and 1.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category} from {self.value}"
