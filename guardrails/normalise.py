@@ -20,6 +20,11 @@ from functools import lru_cache
 from itertools import product
 from typing import overload
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Letters that look Latin and that Unicode's compatibility forms leave as they are, after https://unicode.org/reports/tr39
 CONFUSABLES = dict(
     zip(
@@ -39,18 +44,16 @@ LEET = {"4": "a", "@": "a", "3": "e", "€": "e", "0": "o", "5": "s", "$": "s", 
 LEET_WORD = re.compile(r"[a-z0-9@$€+|!]+(?<!!)")
 LETTER = re.compile("[a-z]")
 EITHER = "1|!"  # i or l; i, unless that makes no word and l makes one
-WORDS_WITH_L = frozenset(
-    """
-    all allow allowed allows also always below block blocked clear clearly completely control controls delete
-    detailed details develop developer explain explicit false file files filter filtered filters final follow
-    followed following follows formula full fully general global hello help ill illegal including jail jailbreak
-    kill language last leak legal let lets level lie like limit limitations limited limitless limits line list live
-    ll load local lock log login long look malicious manual mental model models only people personal place plain
-    play please policies policy protocol protocols public real really reply reveal role roleplay rule rules safely
-    self shell should simple simply simulate simulation skill skills steal still tell tells translate trial ultimate
-    unfiltered unless unlimited unlock unlocked until url usual will world would yell
-    """.split()
-)
+WORDS_WITH_L = _words("""
+all allow allowed allows also always below block blocked clear clearly completely control controls delete
+detailed details develop developer explain explicit false file files filter filtered filters final follow
+followed following follows formula full fully general global hello help ill illegal including jail jailbreak
+kill language last leak legal let lets level lie like limit limitations limited limitless limits line list live
+ll load local lock log login long look malicious manual mental model models only people personal place plain
+play please policies policy protocol protocols public real really reply reveal role roleplay rule rules safely
+self shell should simple simply simulate simulation skill skills steal still tell tells translate trial ultimate
+unfiltered unless unlimited unlock unlocked until url usual will world would yell
+""")
 
 SEPARATED = re.compile(
     r"(?<![^\W_])[^\W_](?:([ .\-_*/|~,+])[^\W_](?=\1|[\W_]|$)|[ .\-_*/|~,+]{2,5}[^\W_](?![^\W_])){3,}"
@@ -62,14 +65,12 @@ HEX = re.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[ :,]?){8,}")
 NOT_HEX = re.compile(r"\\x|0x|[ :,\r\n]")
 CLAUSE = re.compile(r"[^.!?:;\"\n]+")
 WORD = re.compile(r"[a-z]+")
-COMMON = frozenset(
-    """
-    the of and to in is it you that for on are with as this be at have from or not your all what when we can there
-    an how if will do about out then them these so would make like has more no way could my than been who now me act
-    ignore forget disregard previous prior above instructions system prompt rules reveal tell print show output
-    password secret pretend without any must hello
-    """.split()
-)
+COMMON = _words("""
+the of and to in is it you that for on are with as this be at have from or not your all what when we can there
+an how if will do about out then them these so would make like has more no way could my than been who now me act
+ignore forget disregard previous prior above instructions system prompt rules reveal tell print show output
+password secret pretend without any must hello
+""")
 DEPTH = 3  # rounds of decoding: what was encoded twice is common, more is not
 
 
