@@ -39,9 +39,11 @@ from classifiers.curves import (
 from classifiers.errors import InputError
 from classifiers.evaluation import wilson
 from classifiers.labelled import Labelled
+from classifiers.policy import Rules
 from classifiers.protocols import ClassifierProvider
-from classifiers.types import Classification, Label
+from classifiers.types import Label
 
+NO_RULES = Rules()
 FITS = {"temperature": fit_temperature, "isotonic": fit_isotonic}
 # By score, whatever the threshold; and by the label that was given.
 BY_SCORE: Mapping[str, Figure] = {
@@ -98,16 +100,18 @@ class Measured:
         return asdict(self)
 
 
-def judge(provider: ClassifierProvider, rows: Sequence[Labelled], *, batch: int = 64) -> Iterator[Said]:
-    """What the classifier says of each, in order; raises ProviderError when it cannot work at all."""
+def judge(
+    provider: ClassifierProvider, rows: Sequence[Labelled], *, batch: int = 64, rules: Rules = NO_RULES, check: str = ""
+) -> Iterator[Said]:
+    """What the classifier says of each, in order, under these rules; ProviderError when it cannot work at all.
+
+    ``check`` is the name that the rules know it by.
+    """
     for start in range(0, len(rows), batch):
         some = rows[start : start + batch]
-        said = pipeline.classify(provider, [row.subject for row in some])
-        yield from map(said_of, said, some)
-
-
-def said_of(found: Classification, row: Labelled) -> Said:
-    return Said(row.toxic, found.label, found.score, row.category, found.latency)
+        for found, row in zip(pipeline.classify(provider, [row.subject for row in some]), some, strict=True):
+            label = rules.apply(found, check=check, stage=row.subject.stage).label
+            yield Said(row.toxic, label, found.score, row.category, found.latency)
 
 
 def measure(said: Sequence[Said], *, seed: int = 0, resamples: int = RESAMPLES) -> Measured:

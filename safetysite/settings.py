@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "moderation.apps.ModerationConfig",
     "runs.apps.RunsConfig",
     "review.apps.ReviewConfig",
+    "governance.apps.GovernanceConfig",
     "integrations.apps.IntegrationsConfig",
 ]
 
