@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from classifiers.errors import NotFoundError, SafetyError
-from runs import api as runs
+from runs.api import runs
 from safetysite.middleware import refusal
 
 router = SimpleRouter(use_regex_path=False)
