@@ -13,12 +13,10 @@ lease; nothing is lost or done twice. Tasks that hold no chunk must therefore en
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -34,6 +32,7 @@ from django.utils.module_loading import import_string
 from django_q.models import Success
 from django_q.tasks import async_task
 
+from moderation.inference import Supervisor
 from runs import leases
 
 logger = logging.getLogger(__name__)
@@ -45,12 +44,13 @@ GRACE = 30.0  # seconds that a cluster gets to finish what it has in hand when i
 
 
 class Watchdog:
-    """Watches the cluster that ``command`` is. ``patience`` is in seconds."""
+    """Watches the cluster that ``command`` is, and the models that it asks. ``patience`` is in seconds."""
 
-    def __init__(self, command: Sequence[str], *, patience: float) -> None:
+    def __init__(self, command: Sequence[str], *, patience: float, models: Supervisor | None = None) -> None:
         self.command = command
         self.patience = patience
         self.orders = 0  # to stop; the second one ends the grace
+        self.models = models
         self.last_requeue = float("-inf")
         self.beat: tuple[str, float] | None = None  # the last one sent: its task and when
 
@@ -65,8 +65,12 @@ class Watchdog:
                 time.sleep(TICK)
                 self.look()
         finally:
+                if self.models:
+                    self.models.look()
             self.stop()
 
+            if self.models:
+                self.models.stop(hurry=lambda: self.orders > 1)
     def _told_to_stop(self, *_: Any) -> None:
         self.orders += 1
 
@@ -166,23 +170,3 @@ def _tried(action: Callable[[], None]) -> bool:
         logger.warning("The workers could not be watched for a moment: %s", " ".join(str(error).split()))
         return False
     return True
-
-
-def die_with(parent: int) -> None:
-    """Ties this process to its parent, and each process that it forks to itself, however they are killed.
-
-    Else a cluster would live on, unwatched, beside the next one. Only Linux does this for us; elsewhere a
-    ``kill -9`` of run_workers leaves its cluster running, which does no harm to the record but must be ended by hand.
-    """
-    if sys.platform != "linux":
-        return
-    _die_with_parent()
-    if os.getppid() != parent:
-        # It ended before it could be watched.
-        os._exit(1)
-    os.register_at_fork(after_in_child=_die_with_parent)
-
-
-def _die_with_parent() -> None:
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -221,6 +222,9 @@ CACHES = {
 SAFETY_CLASSIFIERS = {
     "gemma": {
         "BACKEND": "classifiers.providers.gemma.GemmaClassifier",
+# Folders whose files runs made on the site or over REST may read their prompts from; commands read any.
+SAFETY_SOURCE_FOLDERS = [folder for folder in env("SOURCE_FOLDERS", str(BASE_DIR / "samples")).split(os.pathsep) if folder]
+
         "OPTIONS": {"base_model": "google/gemma-2b-it", **THREADS},
     },
     "openai": {
@@ -249,6 +253,8 @@ if MODEL_SERVER := env("MODEL_SERVER"):
 # How long a chunk stays with a worker that no longer says that it is alive, in seconds.
 SAFETY_LEASE_SECONDS = env_int("LEASE_SECONDS", 60)
 # How often a chunk is tried before the run fails.
+# What serve_models is told where run_workers or serve starts it; "none" leaves it to somebody else.
+SAFETY_SERVED_MODELS = shlex.split(env("SERVED_MODELS"))
 SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
 # How long workers may show no sign of life before they are killed and started again, in seconds.
 SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
