@@ -49,8 +49,8 @@ class Watchdog:
     def __init__(self, command: Sequence[str], *, patience: float, models: Supervisor | None = None) -> None:
         self.command = command
         self.patience = patience
-        self.orders = 0  # to stop; the second one ends the grace
         self.models = models
+        self.orders = 0  # to stop; the second one ends the grace
         self.last_requeue = float("-inf")
         self.beat: tuple[str, float] | None = None  # the last one sent: its task and when
 
@@ -64,13 +64,13 @@ class Watchdog:
             while not self.orders:
                 time.sleep(TICK)
                 self.look()
-        finally:
                 if self.models:
                     self.models.look()
+        finally:
             self.stop()
-
             if self.models:
                 self.models.stop(hurry=lambda: self.orders > 1)
+
     def _told_to_stop(self, *_: Any) -> None:
         self.orders += 1
 

@@ -222,9 +222,6 @@ CACHES = {
 SAFETY_CLASSIFIERS = {
     "gemma": {
         "BACKEND": "classifiers.providers.gemma.GemmaClassifier",
-# Folders whose files runs made on the site or over REST may read their prompts from; commands read any.
-SAFETY_SOURCE_FOLDERS = [folder for folder in env("SOURCE_FOLDERS", str(BASE_DIR / "samples")).split(os.pathsep) if folder]
-
         "OPTIONS": {"base_model": "google/gemma-2b-it", **THREADS},
     },
     "openai": {
@@ -249,12 +246,12 @@ if MODEL_SERVER := env("MODEL_SERVER"):
         kind, client = (SAFETY_GENERATORS, "Chat") if alias == "local" else (SAFETY_CLASSIFIERS, "Moderation")
         options = {"model": alias, "base_url": MODEL_SERVER, "timeout": 600.0}
         kind[alias] = {"BACKEND": f"classifiers.providers.openai.OpenAI{client}", "OPTIONS": options}
+# What serve_models is told where run_workers or serve starts it; "none" leaves it to somebody else.
+SAFETY_SERVED_MODELS = shlex.split(env("SERVED_MODELS"))
 
 # How long a chunk stays with a worker that no longer says that it is alive, in seconds.
 SAFETY_LEASE_SECONDS = env_int("LEASE_SECONDS", 60)
 # How often a chunk is tried before the run fails.
-# What serve_models is told where run_workers or serve starts it; "none" leaves it to somebody else.
-SAFETY_SERVED_MODELS = shlex.split(env("SERVED_MODELS"))
 SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
 # How long workers may show no sign of life before they are killed and started again, in seconds.
 SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
