@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 BEAT = "runs.tasks.beat"
 TICK = 1.0  # seconds between two looks
+LOOK = 5.0  # seconds between two looks for what happened meanwhile
 PAUSE = 5.0  # seconds that a cluster which ended by itself has lasted, or waits, before the next one begins
 GRACE = 30.0  # seconds that a cluster gets to finish what it has in hand when it is told to stop
 
@@ -51,7 +52,7 @@ class Watchdog:
         self.patience = patience
         self.models = models
         self.orders = 0  # to stop; the second one ends the grace
-        self.last_requeue = float("-inf")
+        self.last_requeue = self.last_look = float("-inf")
         self.beat: tuple[str, float] | None = None  # the last one sent: its task and when
 
     def run(self) -> None:
@@ -91,6 +92,9 @@ class Watchdog:
         if time.monotonic() - self.last_requeue > settings.SAFETY_LEASE_SECONDS:
             self.last_requeue = time.monotonic()
             _tried(_requeue_lost)
+        if time.monotonic() - self.last_look > LOOK:
+            self.last_look = time.monotonic()
+            _tried(_look_around)
         if not _tried(self._listen):
             # Nothing can be said of the cluster while the database or the broker is away.
             self.last_sign = time.monotonic()
@@ -159,6 +163,11 @@ def _requeue_lost() -> None:
     for name in settings.SAFETY_REQUEUE:
         if count := import_string(name)():
             logger.info("%d tasks that nobody works on are enqueued again, by %s.", count, name)
+
+
+def _look_around() -> None:
+    for name in settings.SAFETY_LOOKS:
+        import_string(name)()
 
 
 def _tried(action: Callable[[], None]) -> bool:

@@ -183,6 +183,10 @@ THREADS = {"threads": env_int("TORCH_THREADS", 0) or None}
 # The REST API. Requests a minute of one token, and the bytes of a body.
 SAFETY_API_RATE = f"{env_int('API_RATE', 6000)}/min"
 SAFETY_API_BODY = env_int("API_BODY_MB", 16) * 2**20
+# The longest that a token lives, in days.
+SAFETY_TOKEN_DAYS = env_int("TOKEN_DAYS", 365)
+# Hosts of this machine's own network that webhooks may go to, also by plain http; all others of it are refused.
+SAFETY_WEBHOOK_HOSTS = [host for host in env("WEBHOOK_HOSTS").lower().split(",") if host]
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "integrations.authentication.TokenAuthentication",
@@ -217,6 +221,9 @@ CACHES = {
     if env("REDIS_URL")
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# Folders whose files runs made on the site or over REST may read their prompts from; commands read any.
+SAFETY_SOURCE_FOLDERS = [folder for folder in env("SOURCE_FOLDERS", str(BASE_DIR / "samples")).split(os.pathsep) if folder]
 
 # Providers: an alias, the class behind it and its options; docs/providers.md says how to add one.
 SAFETY_CLASSIFIERS = {
@@ -257,7 +264,16 @@ SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
 SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
 
 # What run_workers calls now and then, so that work which a killed process left is taken up.
-SAFETY_REQUEUE = ["runs.tasks.requeue_lost", "review.tasks.requeue_lost"]
+SAFETY_REQUEUE = ["runs.tasks.requeue_lost", "review.tasks.requeue_lost", "review.tasks.requeue_exports"]
+
+# How exports of results learn what people said of them: runs knows nothing of reviews.
+SAFETY_VOTES = "review.votes.votes"
+# Where exports that are written in the background lie, for all machines that work or serve, and for how many days.
+SAFETY_EXPORTS = Path(env("EXPORTS") or CACHE_DIR / "exports")
+SAFETY_EXPORT_DAYS = env_int("EXPORT_DAYS", 7)
+
+# What run_workers calls every few seconds: it must be cheap.
+SAFETY_LOOKS = ["integrations.tasks.look"]
 
 # How long a result that was kept for later, or handed to a colleague, waits for them, in seconds.
 SAFETY_HOLD_SECONDS = env_int("HOLD_SECONDS", 86_400)
