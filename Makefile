@@ -29,11 +29,14 @@ run: install
 		--preview 5 --output ai_monitor_results.json
 	$(BIN)/python manage.py create_demo --logins demo_logins.txt
 
+# The local models live in a process beside the site, which need not wait for them; an empty address leaves them out.
+serve: export AI_SAFETY_MONITOR_MODEL_SERVER ?= http://127.0.0.1:8100/v1
+serve: export AI_SAFETY_MONITOR_SERVED_MODELS ?= --gemma-base-model embedded
 serve: install
 	@$(BIN)/python manage.py create_demo --if-empty --logins demo_logins.txt >/dev/null
 	@echo "The site: http://$(ADDRESS)/  (Ctrl-C stops it). Log in with one of these:"
 	@cat demo_logins.txt 2>/dev/null || echo "the account that you made (a new password: $(BIN)/python manage.py changepassword NAME)"
-	$(BIN)/gunicorn safetysite.wsgi --bind $(ADDRESS) --threads 8 --access-logfile -
+	$(BIN)/python manage.py serve --bind $(ADDRESS)
 
 # Everything, on SQLite and on a real PostgreSQL that the tests start themselves (or the one of TEST_DATABASE_URL).
 # What needs no database, the classifiers, is tested once.

@@ -85,6 +85,21 @@ class Cursor(CursorPagination):
     page_size, max_page_size, page_size_query_param, ordering = PAGE, MOST, "limit", "-pk"
 
 
+class Whole(Cursor):
+    """All at once, for what is always short; in the form of a page, so that programs read every list alike."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        return list(queryset)
+
+    def get_next_link(self) -> None:
+        return None
+
+    get_previous_link = get_next_link
+
+    def get_schema_operation_parameters(self, view: Any) -> list[Any]:
+        return []
+
+
 class Schema(AutoSchema):
     """Adds what every action of a Resource takes and may answer."""
 

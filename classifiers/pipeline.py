@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from classifiers import metrics
 from classifiers.errors import ProviderError
 from classifiers.protocols import AnswerGenerator, ClassifierProvider, Recall
 from classifiers.text import unstorable, unstorable_json
@@ -75,11 +76,12 @@ class Pipeline:
             yield from self._run_batch(batch)
 
     def _run_batch(self, batch: list[Prompt]) -> list[Outcome]:
-        inputs = self._judge(self.input_checks, [Subject(prompt.text, Stage.INPUT) for prompt in batch])
+        inputs = judge(self.input_checks, [Subject(prompt.text, Stage.INPUT) for prompt in batch], self.recall)
         if self.generation is None:
             return [Outcome(prompt, judged) for prompt, judged in zip(batch, inputs, strict=True)]
         safe = [index for index, judged in enumerate(inputs) if judged.label is Label.SAFE]
-        answers = dict(zip(safe, answer(self.generation.provider, [batch[i].text for i in safe]), strict=True))
+        made = answer(self.generation.provider, [batch[i].text for i in safe], alias=self.generation.name)
+        answers = dict(zip(safe, made, strict=True))
         outputs = self._judge_answers(batch, answers)
         return [
             Outcome(prompt, inputs[i], answers[i].text if i in answers else None, outputs.get(i))
@@ -92,36 +94,53 @@ class Pipeline:
         if not self.output_checks:
             return outputs
         subjects = [Subject(text, Stage.OUTPUT, prompt=batch[i].text) for i, text in written.items()]
-        return outputs | dict(zip(written, self._judge(self.output_checks, subjects), strict=True))
+        return outputs | dict(zip(written, judge(self.output_checks, subjects, self.recall), strict=True))
 
     def _unanswered(self, failed: Answer) -> StageOutcome:
-        """A prompt without an answer is an ERROR of the output stage, so that it is listed and can be retried."""
-        name = self.generation.name if self.generation else ""
-        error = Classification.error(f"No answer: {failed.reason}", raw=failed.raw, latency=failed.latency)
-        return StageOutcome((Judgement(name, error, key=""),))
-
-    def _judge(self, checks: Sequence[Check], subjects: Sequence[Subject]) -> list[StageOutcome]:
-        columns = [self._ask(check, subjects) for check in checks]
-        return [StageOutcome(judgements) for judgements in zip(*columns, strict=True)]
-
-    def _ask(self, check: Check, subjects: Sequence[Subject]) -> list[Judgement]:
-        """Identical subjects are judged once, and not at all when an earlier judgement is known."""
-        keys = [judgement_key(check.info, subject) for subject in subjects]
-        known = dict(self.recall(keys)) if keys else {}
-        fresh = {key: subject for key, subject in zip(keys, subjects, strict=True) if key not in known}
-        made = dict(zip(fresh, classify(check.provider, list(fresh.values())), strict=True))
-        judgements = []
-        for key in keys:
-            recalled = key in known
-            judgements.append(Judgement(check.name, known[key] if recalled else made[key], key, recalled))
-            known.setdefault(key, made.get(key) or known[key])
-        return judgements
+        return unanswered(self.generation.name if self.generation else "", failed)
 
 
-def classify(provider: ClassifierProvider, subjects: Sequence[Subject]) -> list[Classification]:
+def unanswered(name: str, failed: Answer) -> StageOutcome:
+    """A prompt without an answer is an ERROR of the output stage, so that it is listed and can be retried."""
+    error = Classification.error(f"No answer: {failed.reason}", raw=failed.raw, latency=failed.latency)
+    return StageOutcome((Judgement(name, error, key=""),))
+
+
+def judge(
+    checks: Sequence[Check], subjects: Sequence[Subject], recall: Recall = remembers_nothing
+) -> list[StageOutcome]:
+    """What all checks say of each subject, in order. Raises ProviderError when one of them cannot work at all."""
+    columns = [_ask(check, subjects, recall) for check in checks]
+    return [StageOutcome(judgements) for judgements in zip(*columns, strict=True)]
+
+
+def _ask(check: Check, subjects: Sequence[Subject], recall: Recall) -> list[Judgement]:
+    """Identical subjects are judged once, and not at all when an earlier judgement is known."""
+    keys = [judgement_key(check.info, subject) for subject in subjects]
+    known = dict(recall(keys)) if keys else {}
+    fresh = {key: subject for key, subject in zip(keys, subjects, strict=True) if key not in known}
+    made = dict(zip(fresh, classify(check.provider, list(fresh.values()), alias=check.name), strict=True))
+    judgements = []
+    for key in keys:
+        recalled = key in known
+        judgements.append(Judgement(check.name, known[key] if recalled else made[key], key, recalled))
+        known.setdefault(key, made.get(key) or known[key])
+    return judgements
+
+
+def classify(
+    provider: ClassifierProvider, subjects: Sequence[Subject], *, alias: str | None = None
+) -> list[Classification]:
     """One sound Classification for each subject, whatever the provider does short of ProviderError."""
     if not subjects:
         return []
+    with metrics.call("classifier", alias or type(provider).__name__, len(subjects)) as call:
+        made = _classified(provider, subjects)
+        call.errors = sum(c.label is Label.ERROR for c in made)
+    return made
+
+
+def _classified(provider: ClassifierProvider, subjects: Sequence[Subject]) -> list[Classification]:
     started = time.perf_counter()
     try:
         made = list(provider.classify(subjects))
@@ -139,10 +158,17 @@ def classify(provider: ClassifierProvider, subjects: Sequence[Subject]) -> list[
     return [_sound(c, each) for c in made]
 
 
-def answer(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
+def answer(provider: AnswerGenerator, prompts: Sequence[str], *, alias: str | None = None) -> list[Answer]:
     """One Answer for each prompt that can be stored, whatever the generator does short of ProviderError."""
     if not prompts:
         return []
+    with metrics.call("generator", alias or type(provider).__name__, len(prompts)) as call:
+        made = _answered(provider, prompts)
+        call.errors = sum(a.text is None for a in made)
+    return made
+
+
+def _answered(provider: AnswerGenerator, prompts: Sequence[str]) -> list[Answer]:
     try:
         made = list(provider.generate(prompts))
     except ProviderError:

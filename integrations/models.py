@@ -16,7 +16,7 @@ class Scope(models.TextChoices):
     RUN = "run", "Make, cancel and resume runs"
     REVIEW = "review", "Review, lead queues and settle, as far as its person may"
     MODERATE = "moderate", "Have texts judged and answered: /v1/ and moderations"
-    ADMIN = "admin", "Look after webhooks, and check the audit trail"
+    ADMIN = "admin", "Look after webhooks, revoke tokens, and check the audit trail"
 
 
 class ApiToken(models.Model):

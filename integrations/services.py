@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,6 +17,7 @@ from audit.services import record
 from classifiers.errors import ForbiddenError, InputError, NotFoundError
 from classifiers.text import unstorable
 from integrations.models import MAX_NAME, ApiToken, Scope
+from integrations.querysets import ApiTokenQuerySet
 
 PREFIX = "asm_"  # so that a leaked key is found by scanners of secrets
 SHOWN = 12  # characters of a key that stay readable
@@ -50,6 +52,15 @@ def create_token(
     return token, key
 
 
+def ends_in(days: int) -> datetime:
+    """When a token that lives for so many days expires. Raises InputError for more than SAFETY_TOKEN_DAYS."""
+    if not 1 <= days <= settings.SAFETY_TOKEN_DAYS:
+        raise InputError(
+            f"A token lives for 1 to {settings.SAFETY_TOKEN_DAYS} days. Make a new one when it has expired."
+        )
+    return timezone.now() + timedelta(days=days)
+
+
 def _check(name: str, scopes: Sequence[str], expires_at: datetime | None) -> None:
     if not 0 < len(name) <= MAX_NAME or unstorable(name):
         raise InputError(f"A token needs a name of 1 to {MAX_NAME} characters of plain text.")
@@ -70,10 +81,26 @@ def revoke_token(token: ApiToken, *, actor: str) -> ApiToken:
     return token
 
 
-def find_token(pk: int) -> ApiToken:
-    token = ApiToken.objects.select_related("user").filter(pk=pk).first()
+def tokens_for(person: User) -> ApiTokenQuerySet:
+    """Those that a person may see and revoke: their own, or everybody's."""
+    found = ApiToken.objects.select_related("user").order_by("-pk")
+    return found if person.has_perm("integrations.change_apitoken") else found.filter(user=person)
+
+
+def find_token(pk: int, *, person: User | None = None) -> ApiToken:
+    """Any token, or one that ``person`` may see and revoke. Raises NotFoundError."""
+    tokens = tokens_for(person) if person else ApiToken.objects.select_related("user")
+    return _first(tokens.filter(pk=pk), pk)
+
+
+def find_own_token(pk: int, *, person: User) -> ApiToken:
+    return _first(ApiToken.objects.select_related("user").filter(pk=pk, user=person), pk)
+
+
+def _first(tokens: ApiTokenQuerySet, pk: int) -> ApiToken:
+    token = tokens.first()
     if token is None:
-        raise NotFoundError(f"There is no token {pk}. List them with: python manage.py list_tokens")
+        raise NotFoundError(f"There is no token {pk} that is yours to look at. Take one of the list.")
     return token
 
 

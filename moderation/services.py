@@ -40,6 +40,13 @@ def aliases(kind: Kind) -> dict[str, dict[str, Any]]:
     return cast(dict[str, dict[str, Any]], getattr(settings, SETTINGS[kind]))
 
 
+def thresholds(alias: str) -> dict[str, float]:
+    """Those that settings give a classifier, by category; "" is any. What is not named, the provider decides itself."""
+    options = aliases("classifier")[alias].get("OPTIONS", {})
+    given = options.get("thresholds") or options.get("threshold")
+    return dict(given) if isinstance(given, Mapping) else {} if given is None else {"": given}
+
+
 def classifier(choice: Choice) -> ClassifierProvider:
     return cast(ClassifierProvider, _provider("classifier", choice))
 
@@ -55,9 +62,12 @@ def info_of(kind: Kind, choice: Choice) -> ModelInfo:
 
 def version_of(choice: Choice) -> ClassifierVersion:
     """The stored version of the classifier behind the choice, recorded when it is new."""
-    info = info_of("classifier", choice)
+    return stored_version(choice.alias, info_of("classifier", choice))
+
+
+def stored_version(alias: str, info: ModelInfo) -> ClassifierVersion:
     return ClassifierVersion.objects.get_or_create(
-        alias=choice.alias, fingerprint=info.fingerprint, defaults=ClassifierVersion.fields_of(info)
+        alias=alias, fingerprint=info.fingerprint, defaults=ClassifierVersion.fields_of(info)
     )[0]
 
 

@@ -54,14 +54,16 @@ def needs_adjudication(votes: Iterable[tuple[str, str]]) -> bool:
     return any(len(labels) > 1 or UNSURE in labels for labels in said.values())
 
 
-def settle(item: QueueItem, result: Result, reviews: Sequence[Review], *, escalated: bool = False) -> None:
-    """Brings an item and its result, both locked, up to date with all reviews of the result."""
+def settle(item: QueueItem, result: Result, reviews: Sequence[Review], *, escalated: bool = False) -> str:
+    """Brings an item and its result, both locked, up to date with all reviews; gives the state that it came into, if any."""
+    before = item.state
     if not item.gold:
         item.state = _state(item, reviews, escalated or _was_escalated(item))
         closed = item.state == State.CLOSED
         item.closed_at = (item.closed_at or timezone.now()) if closed else None
     item.save(update_fields=["claimed", "done", "state", "closed_at"])
     refresh(result, reviews, item)
+    return item.state if item.state != before else ""
 
 
 def lock_item(pk: int) -> QueueItem:

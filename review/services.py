@@ -103,8 +103,8 @@ def submit(claim: Claim, judgement: Judgement) -> Submitted:
         act = _Act(claim.reviewer, judgement, result, item, blind=_is_blind(claim, said))
         reviews = _append(act, said)
         Draft.objects.filter(item=item, reviewer=claim.reviewer).delete()
-        consensus.settle(item, result, [*said, *reviews])
-        record("review.submitted", actor=actor(claim.reviewer), target=result, data=_entry(act, reviews))
+        moved = consensus.settle(item, result, [*said, *reviews])
+        record("review.submitted", actor=actor(claim.reviewer), target=result, data=_entry(act, reviews, moved))
     return Submitted(reviews)
 
 
@@ -215,8 +215,8 @@ def correct(claim: Claim, judgement: Judgement, *, version: int) -> Submitted:
         _check_version(earlier, version, judgement)
         act = _Act(claim.reviewer, judgement, result, item)
         reviews = _append(act, said)
-        consensus.settle(item, result, [*said, *reviews])
-        record("review.corrected", actor=actor(claim.reviewer), target=result, data=_entry(act, reviews))
+        moved = consensus.settle(item, result, [*said, *reviews])
+        record("review.corrected", actor=actor(claim.reviewer), target=result, data=_entry(act, reviews, moved))
     return Submitted(reviews)
 
 
@@ -360,7 +360,7 @@ def _check_texts(result: Result, judgement: Judgement) -> None:
             raise InputError("This prompt has no answer, so that there is no answer to be judged.")
 
 
-def _entry(act: _Act, reviews: Sequence[Review]) -> dict[str, Any]:
+def _entry(act: _Act, reviews: Sequence[Review], moved: str = "") -> dict[str, Any]:
     """For the audit trail: labels and numbers; of the note only what later shows that it was this one."""
     return {
         "reviews": [review.pk for review in reviews],
@@ -369,6 +369,7 @@ def _entry(act: _Act, reviews: Sequence[Review]) -> dict[str, Any]:
         "queue": act.item.queue_id if act.item else None,
         "item": act.item.pk if act.item else None,
         "blind": act.blind,
+        **({"moved": moved} if moved else {}),
         **({"note": commitment(act.judgement.note, salt=act.judgement.key)} if act.judgement.note else {}),
     }
 

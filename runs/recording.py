@@ -1,4 +1,4 @@
-"""Turns outcomes into rows: a chunk's results, verdicts, payloads and audit entry, in one transaction."""
+"""Turns outcomes into rows: results, verdicts, payloads and the audit entry that commits to them, in one transaction."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from django.db import transaction
 from django.utils import timezone
 
-from audit.services import commitment, new_salt, record
+from audit.services import VIA, commitment, new_salt, record
 from classifiers.types import Classification, Judgement, Label, Outcome, Span, Stage, StageOutcome
 from moderation.models import ClassifierVersion
 from runs.models import Chunk, Payload, Provenance, Result, Run, Verdict
@@ -32,11 +32,32 @@ def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions,
         held = Chunk.objects.filter(pk=chunk.pk, state=Chunk.State.HELD, holder=chunk.holder)
         if not held.update(state=Chunk.State.DONE, payload="", holder="", lease_until=None):
             return False
-        results = _save_results(chunk, outcomes)
+        results = _replace(chunk.run, outcomes) if chunk.retry else _create(chunk.run, outcomes)
         pairs = _verdicts(results, outcomes, versions)
         _save_verdicts(_without_standing(results, pairs) if chunk.retry else pairs)
-        record("run.chunk_saved", actor=actor, target=chunk.run, data=_entry(chunk, results, pairs))
+        committed = _commitments(results, pairs)
+        record("run.chunk_saved", actor=actor, target=chunk.run, data={"chunk": chunk.index, "results": committed})
     return True
+
+
+def save_new(
+    run: Run, outcomes: Sequence[Outcome], *, versions: Versions, askers: Sequence[tuple[str, str]]
+) -> list[Result]:
+    """Saves what came of new prompts, at positions that are the caller's, in the caller's transaction.
+
+    ``askers`` says for each outcome who asked and by what (audit.services.VIA); each gets an entry of the audit trail.
+    """
+    results = _create(run, outcomes)
+    pairs = _verdicts(results, outcomes, versions)
+    _save_verdicts(pairs)
+    by: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for asker, (position, committed) in zip(askers, _commitments(results, pairs).items(), strict=True):
+        by[asker][position] = committed
+    for (actor, via), of_asker in by.items():
+        before = VIA.set(via)
+        record("run.chunk_saved", actor=actor, target=run, data={"results": of_asker})
+        VIA.reset(before)
+    return results
 
 
 def result_commitment(result: Result, verdicts: Iterable[Verdict]) -> str:
@@ -52,21 +73,21 @@ def result_commitment(result: Result, verdicts: Iterable[Verdict]) -> str:
     return commitment(value, salt=result.salt)[:32]
 
 
-def _entry(chunk: Chunk, results: Sequence[Result], pairs: Pairs) -> dict[str, Any]:
+def _commitments(results: Sequence[Result], pairs: Pairs) -> dict[str, str]:
+    """By position."""
     of: dict[int, list[Verdict]] = defaultdict(list)
     for verdict, _ in pairs:
         of[verdict.result_id].append(verdict)
-    return {
-        "chunk": chunk.index,
-        "results": {str(result.position): result_commitment(result, of[result.pk]) for result in results},
-    }
+    return {str(result.position): result_commitment(result, of[result.pk]) for result in results}
 
 
-def _save_results(chunk: Chunk, outcomes: Sequence[Outcome]) -> list[Result]:
-    results = [_result(chunk.run, outcome) for outcome in outcomes]
-    if not chunk.retry:
-        return Result.objects.bulk_create(results)
-    replaced = Result.objects.filter(run=chunk.run, position__in=[o.prompt.position for o in outcomes])
+def _create(run: Run, outcomes: Sequence[Outcome]) -> list[Result]:
+    return Result.objects.bulk_create([_result(run, outcome) for outcome in outcomes])
+
+
+def _replace(run: Run, outcomes: Sequence[Outcome]) -> list[Result]:
+    results = [_result(run, outcome) for outcome in outcomes]
+    replaced = Result.objects.filter(run=run, position__in=[o.prompt.position for o in outcomes])
     earlier = {position: (pk, answer) for position, pk, answer in replaced.values_list("position", "pk", "answer")}
     for result in results:
         result.pk = earlier[result.position][0]

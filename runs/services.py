@@ -22,10 +22,10 @@ from django.utils import timezone
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError, SafetyError
 from classifiers.pipeline import Check, Generation, Pipeline
-from classifiers.prompts import read_prompts
+from classifiers.prompts import inline_prompts, read_prompts
 from classifiers.protocols import Recall
 from classifiers.text import unstorable
-from classifiers.types import Classification, Outcome, Prompt, Stage, digest
+from classifiers.types import Classification, ModelInfo, Outcome, Prompt, Stage, digest
 from moderation import services as moderation
 from moderation.services import Choice
 from runs import leases
@@ -54,8 +54,17 @@ def find_run(reference: str) -> Run:
 # Making one
 
 
-def create_run(configuration: Configuration, *, actor: str, name: str = "", queued: bool = False) -> Run:
+def create_run(
+    configuration: Configuration,
+    *,
+    actor: str,
+    name: str = "",
+    queued: bool = False,
+    texts: Sequence[str] | None = None,
+) -> Run:
     """Reads all prompts once and stores them with the run. A source with a fault leaves nothing behind.
+
+    ``texts`` are prompts that were sent along; the source then only stands for them (``inline_source``).
 
     Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
     work here: they are made ready first, so that a missing key or model is told before anything is stored.
@@ -69,7 +78,7 @@ def create_run(configuration: Configuration, *, actor: str, name: str = "", queu
     run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued)
     # To a temporary file first: a slow source must not keep a transaction open, nor all prompts be kept in memory.
     with TemporaryFile("w+") as spool:
-        skipped = _spool(run, configuration, spool)
+        skipped = _spool(run, configuration, spool, texts)
         with transaction.atomic():
             run.save(force_insert=True)
             _store_chunks(run, spool)
@@ -85,7 +94,7 @@ def _name_of(configuration: Configuration, name: str) -> str:
     return name or configuration.source.dataset_id[-(MAX_NAME - len(time)) :] + time
 
 
-def _spool(run: Run, configuration: Configuration, spool: IO[str]) -> list[str]:
+def _spool(run: Run, configuration: Configuration, spool: IO[str], texts: Sequence[str] | None) -> list[str]:
     """Writes a line for each chunk, counts and digests the prompts, and gives why the first rows were skipped."""
     skipped: list[str] = []
 
@@ -94,7 +103,7 @@ def _spool(run: Run, configuration: Configuration, spool: IO[str]) -> list[str]:
         if len(skipped) < LOGGED_SKIPS:
             skipped.append(reason)
 
-    prompts = read_prompts(configuration.source, on_skip=skip)
+    prompts = read_prompts(configuration.source, on_skip=skip) if texts is None else inline_prompts(texts)
     while batch := list(islice(prompts, configuration.chunk_size)):
         spool.write(json.dumps([batch[0].position, batch[-1].position + 1, pack(batch)]) + "\n")
         run.total += len(batch)
@@ -217,11 +226,16 @@ def _recall(run: Run | None) -> Recall:
 
 
 def _store_versions(run: Run, configuration: Configuration) -> None:
-    run.versions = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
-    for kind, choice in configuration.choices:
-        info = moderation.info_of(kind, choice)
-        run.versions[f"{kind} {choice.alias}"] = {**asdict(info), "fingerprint": info.fingerprint}
+    run.versions = versions_of(
+        {f"{kind} {choice.alias}": moderation.info_of(kind, choice) for kind, choice in configuration.choices}
+    )
     run.save(update_fields=["versions"])
+
+
+def versions_of(infos: Mapping[str, ModelInfo]) -> dict[str, Any]:
+    """Of the packages here and of models, as a run keeps them."""
+    packages = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+    return packages | {name: {**asdict(info), "fingerprint": info.fingerprint} for name, info in infos.items()}
 
 
 def _version(package: str) -> str | None:
@@ -275,13 +289,22 @@ def fail_run(run: Run, *, actor: str, reason: str) -> bool:
 
 
 def cancel_run(run: Run, *, actor: str, reason: str = "") -> Run:
-    """No further chunk is begun; those at work are still saved. The run can be resumed."""
+    """No further chunk is begun; those at work are still saved. The run can be resumed.
+
+    A live run has nothing left to do: it is done, and what programs ask next is recorded in another one.
+    """
+    if run.live:
+        if not finish_run(run, actor=actor):
+            raise ConflictError(f"Run {run.pk} is done already.")
+        run.refresh_from_db()
+        return run
     _move(run, Status.CANCELLED, ACTIVE, actor=actor, error=reason, finished_at=timezone.now())
     return run
 
 
 def resume_run(run: Run, *, actor: str) -> Run:
     """Makes a run that failed, was cancelled or was killed ready to be worked on again; what is saved stays."""
+    _require_prompts(run)
     if run.status == Status.DONE:
         raise ConflictError(
             f"Run {run.pk} is done: nothing is left to resume. Its errors can be judged again with --retry-errors."
@@ -301,6 +324,7 @@ def resume_run(run: Run, *, actor: str) -> Run:
 
 def retry_errors(run: Run, *, actor: str) -> int:
     """Makes the results that hold an ERROR ready to be judged again; gives their number."""
+    _require_prompts(run)
     with transaction.atomic():
         # Read under the lock: else what another retry has judged again meanwhile would be judged once more.
         if not _locked(run, Status.DONE):
@@ -312,6 +336,14 @@ def retry_errors(run: Run, *, actor: str) -> int:
             raise InputError(f"Run {run.pk} has no errors to retry.")
         _move(run, Status.RUNNING, {Status.DONE}, actor=actor, data={"retried": retried}, error="", finished_at=None)
     return retried
+
+
+def _require_prompts(run: Run) -> None:
+    if run.live:
+        raise ConflictError(
+            f"Run {run.pk} records what programs asked, so there is nothing to take up again: whoever got no answer "
+            "asked again by themselves."
+        )
 
 
 def _store_retry_chunks(run: Run) -> int:
@@ -367,12 +399,12 @@ def lost_chunks(run: Run, *, waiting: timedelta) -> list[int]:
 def fail_stalled_runs(*, idle: timedelta, actor: str) -> list[Run]:
     """Fails the runs that nobody holds a chunk of and that saved nothing for ``idle``; they can be resumed.
 
-    Not those that wait for workers: nobody works on them yet.
+    Not those that wait for workers, which nobody works on yet, nor live ones, which wait for programs.
     """
     stalled = []
-    for run in Run.objects.active().exclude(status=Status.QUEUED, queued=True):
+    for run in Run.objects.active().filter(live=None).exclude(status=Status.QUEUED, queued=True):
         leases.release_dead(run)
-        if run.chunks.filter(state=Chunk.State.HELD).exists() or _last_sign(run) > timezone.now() - idle:
+        if run.chunks.filter(state=Chunk.State.HELD).exists() or last_sign(run) > timezone.now() - idle:
             continue
         minutes = int(idle.total_seconds() / 60)
         if fail_run(run, actor=actor, reason=f"Stalled: nobody worked on it for {minutes} minutes. It can be resumed."):
@@ -380,7 +412,8 @@ def fail_stalled_runs(*, idle: timedelta, actor: str) -> list[Run]:
     return stalled
 
 
-def _last_sign(run: Run) -> datetime:
+def last_sign(run: Run) -> datetime:
+    """When something of a run was saved, or it was begun."""
     saved = Result.objects.filter(run=run).order_by("-pk").values_list("created_at", flat=True).first()
     enqueued = run.chunks.unfinished().aggregate(last=Max("enqueued_at"))["last"]
     return max(time for time in (saved, enqueued, run.started_at, run.created_at) if time)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from runs import services
+from runs import live, services
 from runs.configuration import Configuration
 from runs.models import Run
 
@@ -30,7 +30,8 @@ def execute_chunk(chunk_id: int) -> bool:
 
 
 def requeue_lost() -> int:
-    """Enqueues again what the broker lost, and ends runs whose last worker died at the last step."""
+    """Enqueues again what the broker lost, and ends runs whose last worker died at the last step, or whose day is over."""
+    live.finish_past()
     lease = timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
     age = BACKLOG if get_broker().queue_size() else lease
     enqueued = 0

@@ -13,12 +13,10 @@ lease; nothing is lost or done twice. Tasks that hold no chunk must therefore en
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -34,24 +32,27 @@ from django.utils.module_loading import import_string
 from django_q.models import Success
 from django_q.tasks import async_task
 
+from moderation.inference import Supervisor
 from runs import leases
 
 logger = logging.getLogger(__name__)
 
 BEAT = "runs.tasks.beat"
 TICK = 1.0  # seconds between two looks
+LOOK = 5.0  # seconds between two looks for what happened meanwhile
 PAUSE = 5.0  # seconds that a cluster which ended by itself has lasted, or waits, before the next one begins
 GRACE = 30.0  # seconds that a cluster gets to finish what it has in hand when it is told to stop
 
 
 class Watchdog:
-    """Watches the cluster that ``command`` is. ``patience`` is in seconds."""
+    """Watches the cluster that ``command`` is, and the models that it asks. ``patience`` is in seconds."""
 
-    def __init__(self, command: Sequence[str], *, patience: float) -> None:
+    def __init__(self, command: Sequence[str], *, patience: float, models: Supervisor | None = None) -> None:
         self.command = command
         self.patience = patience
+        self.models = models
         self.orders = 0  # to stop; the second one ends the grace
-        self.last_requeue = float("-inf")
+        self.last_requeue = self.last_look = float("-inf")
         self.beat: tuple[str, float] | None = None  # the last one sent: its task and when
 
     def run(self) -> None:
@@ -64,8 +65,12 @@ class Watchdog:
             while not self.orders:
                 time.sleep(TICK)
                 self.look()
+                if self.models:
+                    self.models.look()
         finally:
             self.stop()
+            if self.models:
+                self.models.stop(hurry=lambda: self.orders > 1)
 
     def _told_to_stop(self, *_: Any) -> None:
         self.orders += 1
@@ -87,6 +92,9 @@ class Watchdog:
         if time.monotonic() - self.last_requeue > settings.SAFETY_LEASE_SECONDS:
             self.last_requeue = time.monotonic()
             _tried(_requeue_lost)
+        if time.monotonic() - self.last_look > LOOK:
+            self.last_look = time.monotonic()
+            _tried(_look_around)
         if not _tried(self._listen):
             # Nothing can be said of the cluster while the database or the broker is away.
             self.last_sign = time.monotonic()
@@ -157,6 +165,11 @@ def _requeue_lost() -> None:
             logger.info("%d tasks that nobody works on are enqueued again, by %s.", count, name)
 
 
+def _look_around() -> None:
+    for name in settings.SAFETY_LOOKS:
+        import_string(name)()
+
+
 def _tried(action: Callable[[], None]) -> bool:
     """A watchdog outlives whatever is wrong around it: logs what went wrong and goes on."""
     close_old_connections()
@@ -166,23 +179,3 @@ def _tried(action: Callable[[], None]) -> bool:
         logger.warning("The workers could not be watched for a moment: %s", " ".join(str(error).split()))
         return False
     return True
-
-
-def die_with(parent: int) -> None:
-    """Ties this process to its parent, and each process that it forks to itself, however they are killed.
-
-    Else a cluster would live on, unwatched, beside the next one. Only Linux does this for us; elsewhere a
-    ``kill -9`` of run_workers leaves its cluster running, which does no harm to the record but must be ended by hand.
-    """
-    if sys.platform != "linux":
-        return
-    _die_with_parent()
-    if os.getppid() != parent:
-        # It ended before it could be watched.
-        os._exit(1)
-    os.register_at_fork(after_in_child=_die_with_parent)
-
-
-def _die_with_parent() -> None:
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -11,11 +11,15 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from classifiers.errors import NotFoundError, SafetyError
-from runs import api as runs
+from integrations import api as integrations
+from runs.api import runs
 from safetysite.middleware import refusal
 
 router = SimpleRouter(use_regex_path=False)
 router.register("runs", runs.RunResource, basename="run")
+router.register("tokens", integrations.TokenResource, basename="token")
+router.register("webhooks", integrations.WebhookResource, basename="webhook")
+router.register("deliveries", integrations.DeliveryResource, basename="delivery")
 
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -79,6 +80,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "safetysite.middleware.observed",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -174,6 +176,8 @@ HTTPS = env_bool("HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Probes come from beside the site, not through the proxy that speaks TLS for it.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 
@@ -183,6 +187,10 @@ THREADS = {"threads": env_int("TORCH_THREADS", 0) or None}
 # The REST API. Requests a minute of one token, and the bytes of a body.
 SAFETY_API_RATE = f"{env_int('API_RATE', 6000)}/min"
 SAFETY_API_BODY = env_int("API_BODY_MB", 16) * 2**20
+# The longest that a token lives, in days.
+SAFETY_TOKEN_DAYS = env_int("TOKEN_DAYS", 365)
+# Hosts of this machine's own network that webhooks may go to, also by plain http; all others of it are refused.
+SAFETY_WEBHOOK_HOSTS = [host for host in env("WEBHOOK_HOSTS").lower().split(",") if host]
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "integrations.authentication.TokenAuthentication",
@@ -209,6 +217,11 @@ SPECTACULAR_SETTINGS = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "LabelEnum": "runs.models.LABELS",
+        "HumanLabelEnum": "runs.models.HUMAN_LABELS",
+        "ProvenanceEnum": "runs.models.Provenance",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -217,6 +230,11 @@ CACHES = {
     if env("REDIS_URL")
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# Folders whose files runs made on the site or over REST may read their prompts from; commands read any.
+SAFETY_SOURCE_FOLDERS = [
+    folder for folder in env("SOURCE_FOLDERS", str(BASE_DIR / "samples")).split(os.pathsep) if folder
+]
 
 # Providers: an alias, the class behind it and its options; docs/providers.md says how to add one.
 SAFETY_CLASSIFIERS = {
@@ -246,6 +264,23 @@ if MODEL_SERVER := env("MODEL_SERVER"):
         kind, client = (SAFETY_GENERATORS, "Chat") if alias == "local" else (SAFETY_CLASSIFIERS, "Moderation")
         options = {"model": alias, "base_url": MODEL_SERVER, "timeout": 600.0}
         kind[alias] = {"BACKEND": f"classifiers.providers.openai.OpenAI{client}", "OPTIONS": options}
+# What serve_models is told where run_workers or serve starts it; "none" leaves it to somebody else.
+SAFETY_SERVED_MODELS = shlex.split(env("SERVED_MODELS"))
+
+# The classifier of /v1/moderations where ``model`` names none or one of OpenAI's, and whether what it says is recorded.
+SAFETY_MODERATION_MODEL = env("MODERATION_MODEL", "gemma")
+SAFETY_RECORD_MODERATIONS = env_bool("RECORD_MODERATIONS", True)
+# What ``model`` may name at /v1/chat/completions and /v1/responses: who answers, and who judges prompt and answer. A block
+# is told by a refusal ("refuse"), or by an error ("error"); REFUSAL is its text.
+SAFETY_ROUTES = {
+    "openai": {"GENERATOR": "openai", "INPUT": ["openai"], "OUTPUT": ["openai"], "ON_BLOCK": "refuse"},
+    "local": {
+        "GENERATOR": "local",
+        "INPUT": [SAFETY_MODERATION_MODEL],
+        "OUTPUT": [SAFETY_MODERATION_MODEL],
+        "ON_BLOCK": "refuse",
+    },
+}
 
 # How long a chunk stays with a worker that no longer says that it is alive, in seconds.
 SAFETY_LEASE_SECONDS = env_int("LEASE_SECONDS", 60)
@@ -255,7 +290,16 @@ SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
 SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
 
 # What run_workers calls now and then, so that work which a killed process left is taken up.
-SAFETY_REQUEUE = ["runs.tasks.requeue_lost", "review.tasks.requeue_lost"]
+SAFETY_REQUEUE = ["runs.tasks.requeue_lost", "review.tasks.requeue_lost", "review.tasks.requeue_exports"]
+
+# How exports of results learn what people said of them: runs knows nothing of reviews.
+SAFETY_VOTES = "review.votes.votes"
+# Where exports that are written in the background lie, for all machines that work or serve, and for how many days.
+SAFETY_EXPORTS = Path(env("EXPORTS") or CACHE_DIR / "exports")
+SAFETY_EXPORT_DAYS = env_int("EXPORT_DAYS", 7)
+
+# What run_workers calls every few seconds: it must be cheap.
+SAFETY_LOOKS = ["integrations.tasks.look"]
 
 # How long a result that was kept for later, or handed to a colleague, waits for them, in seconds.
 SAFETY_HOLD_SECONDS = env_int("HOLD_SECONDS", 86_400)
@@ -285,16 +329,37 @@ Q_CLUSTER = {
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
 }
 
+# /metrics without a token, where only a scraper can reach it.
+SAFETY_METRICS_OPEN = env_bool("METRICS_OPEN")
+# Where processes count together; prometheus-client reads the variable itself, but makes no folder.
+if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    Path(folder).mkdir(parents=True, exist_ok=True)
+
+if (LOG_FORMAT := env("LOG_FORMAT", "line")) not in ("line", "json"):
+    raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_LOG_FORMAT is {LOG_FORMAT!r}; use line or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request": {"()": "safetysite.logs.RequestId"}},
+    "formatters": {
+        "line": {
+            "()": "safetysite.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "{asctime}{levelname}{name}{message}",
+            "style": "{",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request"]}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", "WARNING")},
     "loggers": {
         **{
             name: {"level": env("LOG_LEVEL", "INFO")}
-            for name in ("classifiers", "moderation", "runs", "audit", "integrations")
+            for name in ("classifiers", "moderation", "runs", "audit", "integrations", "safetysite")
         },
         # They say more than once what a run's own log or the audit chain says.
         **{name: {"level": env("LOG_LEVEL", "WARNING")} for name in ("django-q", "axes")},

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponseRedirect
+from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -17,7 +18,7 @@ from safetysite.login import Login, PasswordChange, logout_recorded
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A place that the header and the start page lead to, for those who have the permission."""
+    """A place that the header and the start page lead to, for those who have the permission; without one, for everybody."""
 
     title: str
     route: str
@@ -41,6 +42,14 @@ ENTRIES = (
         "Who did what and when, and whether that record is whole.",
     ),
     Entry("Accounts", "admin:auth_user_changelist", "auth.view_user", "Who may log in, and what each may do."),
+    Entry(
+        "Webhooks",
+        "admin:integrations_webhook_changelist",
+        "integrations.view_webhook",
+        "Who is told of what happens here.",
+    ),
+    Entry("Tokens", "admin:integrations_apitoken_changelist", "", "Keys with which programs act for you."),
+    Entry("API", "/api/docs/", "", "What programs can ask for, and how."),
 )
 
 
@@ -54,7 +63,11 @@ class SafetyAdminSite(AdminSite):
         return super().each_context(request) | {"entries": _entries(request)}
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().index(request, {"chain_fault": _chain_fault(request), **(extra_context or {})})
+        known = {
+            "chain_fault": _chain_fault(request),
+            "has_role": any(_may(request, entry) for entry in ENTRIES if entry.permission),
+        }
+        return super().index(request, {**known, **(extra_context or {})})
 
     @method_decorator(never_cache)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -81,8 +94,12 @@ def _chain_fault(request: HttpRequest) -> ChainCheck | None:
     return check if check and check.fault else None
 
 
+def _may(request: HttpRequest, entry: Entry) -> bool:
+    return request.user.has_perm(entry.permission) if entry.permission else request.user.is_authenticated
+
+
 def _entries(request: HttpRequest) -> list[dict[str, Any]]:
     """The entries that the visitor has; current is the one under whose address the page stands most closely."""
-    allowed = [(entry, reverse(entry.route)) for entry in ENTRIES if request.user.has_perm(entry.permission)]
+    allowed = [(entry, resolve_url(entry.route)) for entry in ENTRIES if _may(request, entry)]
     current = max((url for _, url in allowed if request.path.startswith(url)), key=len, default=None)
     return [{"title": entry.title, "says": entry.says, "url": url, "current": url == current} for entry, url in allowed]

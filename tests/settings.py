@@ -19,6 +19,11 @@ SAFETY_GENERATORS = {
     **SAFETY_GENERATORS,
     "fake": {"BACKEND": "classifiers.providers.fake.FakeGenerator", "OPTIONS": {}},
 }
+SAFETY_ROUTES = {
+    **SAFETY_ROUTES,  # noqa: F405
+    "fake": {"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["fake"], "REFUSAL": "No."},
+    "fake-error": {"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["fake"], "ON_BLOCK": "error"},
+}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
     # A file, not memory: tests start processes that use the same database.

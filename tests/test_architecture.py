@@ -24,7 +24,7 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "openai", "presidio_analyz
 def doors() -> Iterator[str]:
     for app in APPS:
         yield from (f"{app}/{name}" for name in DOORS if (ROOT / app / name).exists())
-        for folder in ("views", "management"):
+        for folder in ("api", "views", "serializers", "management"):
             yield from (str(path.relative_to(ROOT)) for path in (ROOT / app / folder).rglob("*.py"))
 
 

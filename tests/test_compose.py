@@ -42,3 +42,12 @@ def test_every_switch_is_one_that_the_settings_read() -> None:
     read = set(re.findall(r'env(?:_int|_bool)?\("([A-Z_]+)"', settings)) | {"DB"}
     set_here = {name for name in SERVICES["web"]["environment"] if name.startswith("AI_SAFETY_MONITOR_")}
     assert {name.removeprefix("AI_SAFETY_MONITOR_") for name in set_here} <= read
+
+
+def test_the_models_are_held_by_one_container_that_only_the_others_reach() -> None:
+    models = SERVICES["models"]
+    server = SERVICES["web"]["environment"]["AI_SAFETY_MONITOR_MODEL_SERVER"]
+    assert server == SERVICES["worker"]["environment"]["AI_SAFETY_MONITOR_MODEL_SERVER"] == "http://models:8100/v1"
+    assert "--bind 0.0.0.0:8100" in models["command"]
+    assert models["environment"]["AI_SAFETY_MONITOR_MODEL_SERVER"] == ""
+    assert "ports" not in models

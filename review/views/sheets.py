@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from moderation.categories import CATEGORIES
 from review import desk, places, preferences
-from review.categories import CATEGORIES
 from review.models import Claim, Preferences, Queue
 from review.rights import Person
 from review.services import LABELS, Judgement

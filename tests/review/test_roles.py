@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
 from classifiers.types import Stage
+from integrations.models import Webhook
+from integrations.services import create_token
 from moderation.models import ClassifierVersion
 from review import handout, queues
 from review.models import BulkAction, Queue, SavedView
@@ -64,6 +66,14 @@ TABLE = {
     **dict.fromkeys(("review_figures", "review_queue_figures", "review_report"), READING),
     **dict.fromkeys(("review_of_result", "review_of_run"), READING),
     **dict.fromkeys(("review_queue_export", "review_export_run"), LEADING),
+    # programs
+    **dict.fromkeys(("integrations_apitoken_changelist", "integrations_apitoken_add"), EVERYBODY),
+    "integrations_apitoken_revoke*": "nora anna",  # whose it is, and who looks after all
+    **dict.fromkeys(("integrations_webhook_changelist", "integrations_webhook_add"), ADMINISTERING),
+    **dict.fromkeys(("integrations_webhook_change", "integrations_webhook_pause*"), ADMINISTERING),
+    **dict.fromkeys(("integrations_webhook_remove*", "integrations_webhook_test*"), ADMINISTERING),
+    **dict.fromkeys(("integrations_webhook_redeliver*", "integrations_delivery_changelist"), ADMINISTERING),
+    **dict.fromkeys(("integrations_delivery_change", "integrations_delivery_redeliver*"), ADMINISTERING),
 }
 # Generic pages of the admin for what nobody may change there, and django-q's, which are for superusers.
 CLOSED = ("django_q_", "axes_")
@@ -105,7 +115,13 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
         stage="INPUT", label="SAFE", reason="x", total=0, until=0, reviewer=cast.lena, key="k", state="DONE"
     )
     view = SavedView.objects.create(name="x", owner=cast.lena)
+    token, _ = create_token(cast.nora, name="x", scopes=["read"], expires_at=None, actor="test")
+    webhook = Webhook.objects.create(name="x", url="https://example.org/", events=["run.finished"], secret="whsec_eA==")
+    message = webhook.deliveries.create(message_id="msg_1", event="run.finished", body="{}", state="FAILED")
     numbers = {
+        "integrations_apitoken": token.pk,
+        "integrations_webhook": webhook.pk,
+        "integrations_delivery": message.pk,
         "runs_runlog": RunLog.objects.first().pk,  # before the shorter name that it begins with
         "runs_run": item.result.run_id,
         "runs_result": item.result_id,

@@ -5,6 +5,9 @@ watched: should they stall, as after an out-of-memory kill, they are ended and s
 is taken up. Ctrl-C or SIGTERM lets them finish what they have in hand, for up to 30 seconds; a second one ends them at
 once. Nothing is lost either way.
 
+Where AI_SAFETY_MONITOR_MODEL_SERVER names this machine (http://127.0.0.1:8100/v1), the process that holds the local
+models is started and watched as well, unless there is one.
+
 Example: python manage.py run_workers --workers 4
 """
 
@@ -21,8 +24,10 @@ from django.core.management.base import CommandParser
 
 from audit.management.base import SafetyCommand
 from classifiers.errors import InputError
+from moderation.inference import supervisor
+from moderation.processes import die_with
 from runs.models import Run
-from runs.watchdog import Watchdog, die_with
+from runs.watchdog import Watchdog
 
 
 class Command(SafetyCommand):
@@ -51,4 +56,4 @@ class Command(SafetyCommand):
         os.environ["AI_SAFETY_MONITOR_WORKERS"] = str(options["workers"])
         cluster = ["run_workers", "--under", str(os.getpid()), "--log-level", options["log_level"]]
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *cluster]
-        Watchdog(command, patience=settings.SAFETY_WATCHDOG_SECONDS).run()
+        Watchdog(command, patience=settings.SAFETY_WATCHDOG_SECONDS, models=supervisor()).run()

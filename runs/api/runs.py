@@ -14,7 +14,7 @@ from audit.rest import Need, Resource
 from classifiers.errors import NotFoundError
 from runs import services
 from runs.models import Run
-from runs.serializers import RunQuestion, RunSerializer
+from runs.serializers.runs import RunQuestion, RunSerializer
 
 READ = Need("read", ["runs.view_run"])
 CHANGE = Need("run", ["runs.view_run", "runs.change_run"])

@@ -1,0 +1,56 @@
+"""Texts judged one by one, for whoever asks: the service behind every door that judges a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from classifiers.errors import InputError
+from classifiers.guarded import judge_or_error
+from classifiers.pipeline import Check
+from classifiers.text import unstorable
+from classifiers.types import Classification, Outcome, Prompt, Stage, Subject
+from moderation import services as moderation
+from moderation.services import Choice
+from runs import live
+from runs.gateway.askers import Asker
+from runs.models import Result
+
+MOST = 1000  # texts of a request, or of a conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Moderated:
+    """What was said of a text, and the result that keeps it, where such are kept."""
+
+    classification: Classification
+    result: Result | None
+
+
+def moderate(texts: Sequence[str], *, alias: str, asker: Asker) -> list[Moderated]:
+    """Judges texts by a classifier; one that cannot be judged is an ERROR. Raises InputError and ProviderError."""
+    if not 0 < len(texts) <= MOST:
+        raise InputError(f"Send 1 to {MOST} texts at a time, not {len(texts)}.")
+    for place, text in enumerate(texts):
+        if why := unstorable(text, name=f"Text {place}"):
+            raise InputError(why)
+    check = check_of(alias)
+    outcomes, works = judge_or_error([check], [Subject(text, Stage.INPUT) for text in texts])
+    results: Sequence[Result | None] = [None] * len(texts)
+    if settings.SAFETY_RECORD_MODERATIONS:
+        prompts = [Prompt(text, metadata={**asker.facts, "index": place}) for place, text in enumerate(texts)]
+        kept = [Outcome(prompt, judged) for prompt, judged in zip(prompts, outcomes, strict=True)]
+        line = live.Line(f"moderations {alias}", (alias,))
+        infos = {f"classifier {alias}": check.info}
+        results = live.keep(line, infos, kept, actor=asker.actor, via=asker.via)
+    if not works:
+        moderation.forget_versions()
+    said = [outcome.judgements[0].classification for outcome in outcomes]
+    return [Moderated(*each) for each in zip(said, results, strict=True)]
+
+
+def check_of(alias: str) -> Check:
+    choice = Choice(alias)
+    return Check(alias, moderation.classifier(choice), moderation.info_of("classifier", choice))
