@@ -43,7 +43,6 @@ from classifiers.policy import Rules
 from classifiers.protocols import ClassifierProvider
 from classifiers.types import Label
 
-NO_RULES = Rules()
 FITS = {"temperature": fit_temperature, "isotonic": fit_isotonic}
 # By score, whatever the threshold; and by the label that was given.
 BY_SCORE: Mapping[str, Figure] = {
@@ -101,7 +100,12 @@ class Measured:
 
 
 def judge(
-    provider: ClassifierProvider, rows: Sequence[Labelled], *, batch: int = 64, rules: Rules = NO_RULES, check: str = ""
+    provider: ClassifierProvider,
+    rows: Sequence[Labelled],
+    *,
+    batch: int = 64,
+    rules: Rules = pipeline.NO_RULES,
+    check: str = "",
 ) -> Iterator[Said]:
     """What the classifier says of each, in order, under these rules; ProviderError when it cannot work at all.
 

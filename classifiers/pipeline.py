@@ -6,11 +6,13 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from classifiers import metrics
 from classifiers.errors import ProviderError
+from classifiers.policy import Rules
 from classifiers.protocols import AnswerGenerator, ClassifierProvider, Recall
 from classifiers.text import unstorable, unstorable_json
 from classifiers.types import (
@@ -29,14 +31,17 @@ from classifiers.types import (
 
 logger = logging.getLogger(__name__)
 
+NO_RULES = Rules()
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A classifier at work in a stage, under the name that its verdicts carry."""
+    """A classifier at work in a stage, under the name that its verdicts carry, and the policy that decides on its scores."""
 
     name: str
     provider: ClassifierProvider
     info: ModelInfo
+    rules: Rules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +114,53 @@ def unanswered(name: str, failed: Answer) -> StageOutcome:
 def judge(
     checks: Sequence[Check], subjects: Sequence[Subject], recall: Recall = remembers_nothing
 ) -> list[StageOutcome]:
-    """What all checks say of each subject, in order. Raises ProviderError when one of them cannot work at all."""
-    columns = [_ask(check, subjects, recall) for check in checks]
+    """What all checks say of each subject, in order; they work side by side.
+
+    Identical subjects are judged once, and not at all when an earlier judgement is known. Raises ProviderError when one of
+    the checks cannot work at all.
+    """
+    asked = [_Asked.of(check, subjects, recall) for check in checks]
+    columns = [each.judgements(made) for each, made in zip(asked, _side_by_side(asked), strict=True)]
     return [StageOutcome(judgements) for judgements in zip(*columns, strict=True)]
 
 
-def _ask(check: Check, subjects: Sequence[Subject], recall: Recall) -> list[Judgement]:
-    """Identical subjects are judged once, and not at all when an earlier judgement is known."""
-    keys = [judgement_key(check.info, subject) for subject in subjects]
-    known = dict(recall(keys)) if keys else {}
-    fresh = {key: subject for key, subject in zip(keys, subjects, strict=True) if key not in known}
-    made = dict(zip(fresh, classify(check.provider, list(fresh.values()), alias=check.name), strict=True))
-    judgements = []
-    for key in keys:
-        recalled = key in known
-        judgements.append(Judgement(check.name, known[key] if recalled else made[key], key, recalled))
-        known.setdefault(key, made.get(key) or known[key])
-    return judgements
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one check is asked: of subjects with the same key one, and none of those that are ``known``."""
+
+    check: Check
+    keys: Sequence[str]
+    stages: Sequence[Stage]
+    known: Mapping[str, Classification]
+    fresh: Mapping[str, Subject]
+
+    @classmethod
+    def of(cls, check: Check, subjects: Sequence[Subject], recall: Recall) -> _Asked:
+        keys = [judgement_key(check.info, subject) for subject in subjects]
+        known = dict(recall(keys)) if keys else {}
+        fresh = {key: subject for key, subject in zip(keys, subjects, strict=True) if key not in known}
+        return cls(check, keys, [subject.stage for subject in subjects], known, fresh)
+
+    def ask(self) -> list[Classification]:
+        return classify(self.check.provider, list(self.fresh.values()), alias=self.check.name)
+
+    def judgements(self, made: Sequence[Classification]) -> list[Judgement]:
+        """Of all subjects; what came again in the batch was recalled from its first."""
+        said, seen = {**self.known, **dict(zip(self.fresh, made, strict=True))}, set(self.known)
+        judgements = []
+        for key, stage in zip(self.keys, self.stages, strict=True):
+            own = said[key]
+            ruled = self.check.rules.apply(own, check=self.check.name, stage=stage)
+            judgements.append(Judgement(self.check.name, ruled, key, key in seen, None if ruled is own else own))
+            seen.add(key)
+        return judgements
+
+
+def _side_by_side(asked: Sequence[_Asked]) -> list[list[Classification]]:
+    if sum(bool(each.fresh) for each in asked) < 2:
+        return [each.ask() for each in asked]
+    with ThreadPoolExecutor(len(asked), thread_name_prefix="check") as pool:
+        return list(pool.map(_Asked.ask, asked))
 
 
 def classify(

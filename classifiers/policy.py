@@ -77,12 +77,10 @@ class Rules:
             name: rule.threshold for name, rule in decided.items() if rule is not None and rule.threshold is not None
         }
         unnamed = own.label is Label.TOXIC and not own.flagged and self._blocks_unnamed(check, stage)
-        return replace(
-            own,
-            label=Label.TOXIC if flagged or unnamed else Label.SAFE,
-            flagged=flagged,
-            thresholds={**own.thresholds, **thresholds},
-        )
+        label = Label.TOXIC if flagged or unnamed else Label.SAFE
+        if (label, flagged) == (own.label, own.flagged) and not thresholds:
+            return own
+        return replace(own, label=label, flagged=flagged, thresholds={**own.thresholds, **thresholds})
 
     def _blocks_unnamed(self, check: str, stage: str) -> bool:
         """Toxic, and no category says why: only what is said of everything can say otherwise."""

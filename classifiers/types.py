@@ -114,12 +114,16 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A Classification with the name of the check that gave it, and whether it was taken over from an earlier one."""
+    """A Classification with the name of the check that gave it, and whether it was taken over from an earlier one.
+
+    ``own`` is what the classifier itself said, where the policy made something else of it; None where it did not.
+    """
 
     check: str
     classification: Classification
     key: str
     recalled: bool = False
+    own: Classification | None = None
 
 
 @dataclass(frozen=True, slots=True)
