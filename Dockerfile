@@ -14,4 +14,4 @@ COPY . .
 USER monitor
 
 EXPOSE 8000
-CMD ["gunicorn", "safetysite.wsgi", "--bind", "0.0.0.0:8000", "--threads", "8", "--access-logfile", "-"]
+CMD ["gunicorn", "safetysite.wsgi", "--bind", "0.0.0.0:8000", "--threads", "8"]

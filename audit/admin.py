@@ -11,13 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
-from django_q.tasks import async_task
 
-from audit import services
+from audit import services, tasks
 from audit.forms import PAGING, EntryForm
 from audit.models import AuditEvent
 from audit.querysets import BEGINNING, Page
-from classifiers.errors import ConflictError, NotFoundError
+from classifiers.errors import NotFoundError
 
 SHOWN = 50
 
@@ -74,12 +73,7 @@ class AuditEventAdmin(ReadOnly, admin.ModelAdmin):
 
     def check_view(self, request: HttpRequest) -> HttpResponse:
         self._need(request)
-        actor = f"user:{request.user.get_username()}"
-        if services.is_short():
-            services.check_chain(actor=actor)
-        else:
-            if not services.waiting_check():
-                async_task("audit.tasks.check_chain", services.ask_check(actor=actor).pk)
+        if not tasks.ask_check(actor=f"user:{request.user.get_username()}").finished_at:
             messages.info(request, "A worker checks the whole chain; what it finds is shown here.")
         return HttpResponseRedirect(reverse("admin:audit_auditevent_changelist"))
 
@@ -105,20 +99,13 @@ def _turned(request: HttpRequest, name: str, number: int | None) -> str:
 
 def _page(form: EntryForm) -> Page:
     before, after = (form.cleaned_data[name] for name in PAGING)
-    try:
-        return AuditEvent.objects.page(form.wanted, size=SHOWN, before=before, after=after)
-    except services.UNREADABLE as error:
-        raise ConflictError(
-            "One of these audit entries cannot be read, so somebody changed it past this site. "
-            "Run audit_verify: it names the entry and what is wrong with it."
-        ) from error
+    return services.entries(form.wanted, size=SHOWN, before=before, after=after)
 
 
 def _event(number: str) -> AuditEvent:
-    event = AuditEvent.objects.filter(sequence=int(number)).first() if number.isdecimal() and len(number) < 19 else None
-    if event is None:
+    if not (number.isdecimal() and len(number) < 19):
         raise NotFoundError(f"There is no audit entry {number[:30]}. Numbers count from 1; look at the list.")
-    return event
+    return services.find_entry(int(number))
 
 
 def _facts(event: AuditEvent) -> list[tuple[str, str, bool]]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
@@ -41,31 +40,12 @@ class EntryForm(forms.Form):
             raise forms.ValidationError("There is no filter “%(name)s”. Use the ones below.", params={"name": name})
         return self.cleaned_data
 
-    def clean_actor(self) -> str:
-        actor: str = self.cleaned_data["actor"]
-        return f"user:{actor}" if actor and ":" not in actor else actor
-
-    def clean_target(self) -> tuple[str, str]:
-        kind, _, key = self.cleaned_data["target"].partition(" ")
-        if kind and not key:
+    def clean_target(self) -> str:
+        target: str = self.cleaned_data["target"]
+        if target and " " not in target:
             raise forms.ValidationError("Write the kind and the key of the target, for example runs.run 12.")
-        return kind, key.strip()
+        return target
 
     @property
     def wanted(self) -> EntryFilter:
-        given = self.cleaned_data
-        kind, key = given["target"]
-        until = given["until"] + timedelta(days=1) if given["until"] else None
-        return EntryFilter(
-            action=given["action"],
-            actor=given["actor"],
-            target_type=kind,
-            target_id=key,
-            since=_midnight(given["since"]),
-            until=_midnight(until),
-            text=given["text"],
-        )
-
-
-def _midnight(day: Any) -> datetime | None:
-    return datetime.combine(day, time.min, tzinfo=UTC) if day else None
+        return EntryFilter.of(**{name: value for name, value in self.cleaned_data.items() if name not in PAGING})

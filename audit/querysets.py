@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import connection, models
@@ -34,6 +34,30 @@ class EntryFilter:
     since: datetime | None = None
     until: datetime | None = None
     text: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        action: str = "",
+        actor: str = "",
+        target: str = "",
+        since: date | None = None,
+        until: date | None = None,
+        text: str = "",
+    ) -> EntryFilter:
+        """As people write it: a bare name as the actor means that user, a target is its kind and its key, days are
+        of UTC and both belong to what is wanted."""
+        kind, _, key = target.partition(" ")
+        return cls(
+            action=action,
+            actor=f"user:{actor}" if actor and ":" not in actor else actor,
+            target_type=kind,
+            target_id=key.strip(),
+            since=_midnight(since),
+            until=_midnight(until + timedelta(days=1) if until else None),
+            text=text,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,10 @@ def _jumps(model: type[models.Model], column: str) -> str:
         f"(SELECT MIN({name}) FROM {table} WHERE {name} > known.value) FROM known WHERE known.value IS NOT NULL) "
         f"SELECT '{column}', value FROM known WHERE value <> '' LIMIT {KNOWN}) AS {column}"
     )
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time.min, tzinfo=UTC) if day else None
 
 
 def _newer(found: AuditEventQuerySet, after: int, size: int) -> Page:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Token
 from typing import Any, ClassVar, NamedTuple
 
+from django.utils.http import parse_etags
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -16,11 +18,13 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.viewsets import GenericViewSet
 
 from audit import acts, services
 from classifiers.errors import ForbiddenError, InputError, SafetyError
 from classifiers.text import unstorable
+from classifiers.types import digest
 
 PAGE, MOST = 50, 200
 
@@ -107,7 +111,8 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         found: list[Any] = []
-        if question := getattr(self.view, "asks", {}).get(self.view.action):
+        question = getattr(self.view, "asks", {}).get(self.view.action)
+        if question and question().fields:
             found.append(question)
         if self.method == "POST":
             found.append(_header("Idempotency-Key", "Names this act, so that it counts once however often it is sent."))
@@ -215,15 +220,54 @@ def tagged(data: Any, version: int, **options: Any) -> Response:
     return Response(data, headers={"ETag": f'"{version}"'}, **options)
 
 
+def fresh(request: Request, data: Any) -> Response:
+    """An answer under an ETag made from what it says; 304 when the caller has seen just that."""
+    tag = f'"{digest(json.dumps(data, cls=JSONEncoder, sort_keys=True))}"'
+    seen = [each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))]
+    headers = {"ETag": tag}
+    return Response(status=304, headers=headers) if {tag, "*"} & {*seen} else Response(data, headers=headers)
+
+
 def body(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
     """What was sent, checked; unknown fields are refused, since a misspelt one would be lost without a word."""
     if not isinstance(request.data, Mapping):
         raise InputError("The body must be a JSON object.")
     if unknown := sorted(set(map(str, request.data)) - set(serializer().fields)):
         raise InputError(f"There is no field {unknown[0][:60]!r} here. There are: {', '.join(serializer().fields)}.")
+    if wrong := dict(_mistyped(serializer(), request.data)):
+        raise serializers.ValidationError(wrong)
     given = serializer(data=request.data)
     given.is_valid(raise_exception=True)
     return given.validated_data
+
+
+KINDS: Mapping[type[serializers.Field], tuple[tuple[type, ...], str]] = {
+    serializers.CharField: ((str,), "It must be a text."),
+    serializers.BooleanField: ((bool,), "It must be true or false."),
+    serializers.IntegerField: ((int, float), "It must be a whole number."),
+    serializers.FloatField: ((int, float), "It must be a number."),
+}
+
+
+def _mistyped(field: serializers.Field, value: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """What Django REST framework would turn into something else, such as "yes" into true or 5 into "5"; and unknown
+    fields of what stands inside."""
+    if isinstance(field, serializers.Serializer) and isinstance(value, Mapping):
+        for name, each in value.items():
+            inner = f"{path}.{name}" if path else str(name)
+            if name in field.fields:
+                yield from _mistyped(field.fields[name], each, inner)
+            else:
+                yield inner, [f"There is no such field. There are: {', '.join(field.fields)}."]
+    elif isinstance(field, serializers.ListField | serializers.ListSerializer) and isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _mistyped(field.child, each, f"{path}.{place}")
+    elif value is not None:
+        for kind, (types, sentence) in KINDS.items():
+            if isinstance(field, kind) and (
+                not isinstance(value, types) or isinstance(value, bool) != (types == (bool,))
+            ):
+                yield path, [sentence]
 
 
 def _key(request: Request) -> str:

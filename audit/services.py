@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict
 from datetime import UTC, timedelta
@@ -16,7 +17,8 @@ from django.utils import timezone
 
 from audit.chain import NO_CHECKPOINT, ChainState, Checkpoint, Fault, Verification, fault_in
 from audit.models import GENESIS, AuditEvent, ChainCheck
-from classifiers.errors import InputError, SafetyError
+from audit.querysets import EntryFilter, Page
+from classifiers.errors import ConflictError, InputError, NotFoundError, SafetyError
 
 JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
 
@@ -132,6 +134,31 @@ def fault_of(event: AuditEvent) -> Fault | None:
     """What is wrong with one entry, as the successor of the one before it."""
     before = AuditEvent.objects.filter(sequence=event.sequence - 1).values_list("sequence", "hash").first()
     return fault_in(event, *(before or (0, GENESIS)))
+
+
+def entries(wanted: EntryFilter, *, size: int, before: int | None = None, after: int | None = None) -> Page:
+    """A page of the trail; ConflictError when one of its entries was changed so that it cannot be read."""
+    with _readable("One of these audit entries"):
+        return AuditEvent.objects.page(wanted, size=size, before=before, after=after)
+
+
+def find_entry(sequence: int) -> AuditEvent:
+    with _readable(f"Audit entry {sequence}"):
+        event = AuditEvent.objects.filter(sequence=sequence).first()
+    if event is None:
+        raise NotFoundError(f"There is no audit entry {sequence}. Numbers count from 1; look at the list.")
+    return event
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise ConflictError(
+            f"{what} cannot be read, so somebody changed it past this site. "
+            "Run audit_verify: it names the entry and what is wrong with it."
+        ) from error
 
 
 def is_short() -> bool:

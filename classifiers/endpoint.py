@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from classifiers.errors import ProviderError, SafetyError, TransientError
-from classifiers.loading import need
+from classifiers.loading import need, without_login
 from classifiers.remote import AdaptivePool, RateLimited, retry_after
 
 OPENAI = "https://api.openai.com/v1"
@@ -209,11 +209,6 @@ class Endpoint:
         except openai.APIError as error:
             return [self.explain(error).message]
         return []
-
-
-def without_login(url: str) -> str:
-    """The address without the name and password that it may hold."""
-    return re.sub("//[^/]*@", "//", url)
 
 
 def first_choice(body: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -18,6 +18,11 @@ SHUFFLE_BUFFER = 10_000  # rows that a streamed data set is shuffled within
 _HUB_ID = re.compile(r"(?P<path>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<config>[\w.-]+))?", re.ASCII)
 
 
+def is_hub_id(dataset_id: str) -> bool:
+    """Whether it has the form of one: ``owner/name``, or with a configuration ``owner/name:configuration``."""
+    return bool(_HUB_ID.fullmatch(dataset_id))
+
+
 def hub_rows(source: PromptSource) -> Iterator[Row]:
     """The rows of a data set, one at a time, shuffled if that is asked for.
 
@@ -69,10 +74,18 @@ def _load_dataset(datasets: Any, source: PromptSource) -> Any:
 def _stream(datasets: Any, path: str, config: str | None, split: str) -> Any:
     """What ``load_dataset`` streams, save that Arrow's threads read no Parquet: see ``parquet_batches``."""
     builder = datasets.load_dataset_builder(path, config)
+    if not os.path.isdir(path):
+        _require_own_files(path, builder.config.data_files)
     parquet = need("datasets.packaged_modules.parquet.parquet", feature="Reading a data set")
     if isinstance(builder, parquet.Parquet):
         builder._generate_tables = partial(_parquet_tables, datasets, builder)
     return builder.as_streaming_dataset(split=split)
+
+
+def _require_own_files(path: str, files: Any) -> None:
+    """A data set of the hub may name files of this machine and addresses of its network as its own."""
+    if foreign := [file for some in (files or {}).values() for file in some if not str(file).startswith("hf://")]:
+        raise InputError(f"{path} names a file outside the hub, {str(foreign[0])[:200]}, which is not read.")
 
 
 def _parquet_tables(

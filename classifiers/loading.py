@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -31,14 +32,21 @@ def describe(provider: object, options: Mapping[str, Any]) -> ModelInfo:
     if isinstance(provider, Described):
         return provider.describe()
     cls = type(provider)
-    return ModelInfo(provider=f"{cls.__module__}.{cls.__qualname__}", settings=_without_secrets(options))
+    return ModelInfo(provider=f"{cls.__module__}.{cls.__qualname__}", settings=without_secrets(options))
 
 
-def _without_secrets(value: Any, name: str = "") -> Any:
-    """Descriptions are stored and shown, so of a key they hold only a digest."""
+def without_secrets(value: Any, name: str = "") -> Any:
+    """Options as they may be stored and shown: of a key only a digest, of an address not who logs in there."""
     if isinstance(value, Mapping):
-        return {inner: _without_secrets(held, inner) for inner, held in value.items()}
-    return digest(str(value)) if name.lower().endswith(SECRETS) else value
+        return {inner: without_secrets(held, inner) for inner, held in value.items()}
+    if name.lower().endswith(SECRETS):
+        return digest(str(value))
+    return without_login(value) if isinstance(value, str) else value
+
+
+def without_login(url: str) -> str:
+    """The address without the name and password that it may hold."""
+    return re.sub("//[^/]*@", "//", url)
 
 
 def check_threshold(value: float, *, of: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import nsmallest
 from itertools import islice
@@ -16,7 +16,7 @@ from classifiers.errors import InputError
 from classifiers.hub import hub_rows
 from classifiers.sources import PromptSource, file_rows
 from classifiers.text import json_safe, unstorable, unstorable_json
-from classifiers.types import Prompt
+from classifiers.types import Prompt, digest
 
 TEXT_COLUMNS = [
     "prompt",
@@ -49,6 +49,21 @@ def read_prompts(source: PromptSource, *, on_skip: Callable[[str], None] = lambd
         prompts = _shuffled(prompts, source.limit, random.Random(source.seed))  # noqa: S311 - a sample, not a secret
     for position, prompt in enumerate(islice(prompts, source.limit or None)):
         yield replace(prompt, position=position)
+
+
+def inline_source(texts: Sequence[str]) -> PromptSource:
+    """What stands for prompts that were sent along, and that no file holds: their number and digest."""
+    return PromptSource(f"{len(texts)} prompts sent along, {digest(*texts)}", limit=0)
+
+
+def inline_prompts(texts: Sequence[str]) -> Iterator[Prompt]:
+    """The texts as prompts; InputError when one of them is empty or cannot be stored."""
+    for position, text in enumerate(texts):
+        if not text.strip():
+            raise InputError(f"Prompt {position + 1} is empty. Leave it out.")
+        if problem := unstorable(text, name=f"Prompt {position + 1}"):
+            raise InputError(problem)
+        yield Prompt(text, position)
 
 
 def _prompts(source: PromptSource, on_skip: Callable[[str], None]) -> Iterator[Prompt]:

@@ -33,10 +33,10 @@ def readiness(only: Sequence[str] = ()) -> Iterator[Readiness]:
     for kind in SETTINGS:
         for alias in aliases(kind):
             if not only or alias in only:
-                yield Readiness(kind, alias, _problems(kind, alias))
+                yield Readiness(kind, alias, problems_of(kind, alias))
 
 
-def _problems(kind: Kind, alias: str) -> list[str]:
+def problems_of(kind: Kind, alias: str) -> list[str]:
     try:
         return problems(kind, Choice(alias))
     except SafetyError as error:  # a wrong BACKEND or option

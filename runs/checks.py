@@ -1,4 +1,4 @@
-"""System checks: task queue settings that would lose or repeat work stop the start."""
+"""System checks: settings that would lose or repeat work, or let texts pass unjudged, stop the start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+
+ROUTE_KEYS = {"GENERATOR", "INPUT", "OUTPUT", "ON_BLOCK", "REFUSAL"}
 
 
 @register
@@ -49,3 +51,37 @@ def task_queue_is_sound(**kwargs: Any) -> list[CheckMessage]:
         for number, (holds, message, hint) in enumerate(rules, start=1)
         if not holds
     ]
+
+
+@register
+def routes_are_well_formed(**kwargs: Any) -> list[CheckMessage]:
+    """A route that names what is not there would refuse every request; one without checks would let everything pass."""
+    found: list[CheckMessage] = [
+        Error(
+            f'SAFETY_ROUTES["{alias}"] is not well formed: {why}.',
+            hint='Example: {"GENERATOR": "openai", "INPUT": ["openai"], "OUTPUT": ["openai"], "ON_BLOCK": "refuse"}',
+            id="runs.E007",
+        )
+        for alias, entry in settings.SAFETY_ROUTES.items()
+        if (why := _flaw_of_route(entry))
+    ]
+    if settings.SAFETY_MODERATION_MODEL not in settings.SAFETY_CLASSIFIERS:
+        said = f"SAFETY_MODERATION_MODEL is {settings.SAFETY_MODERATION_MODEL!r}, which is no classifier."
+        hint = f"Set AI_SAFETY_MONITOR_MODERATION_MODEL to one of: {', '.join(settings.SAFETY_CLASSIFIERS)}."
+        found.append(Error(said, hint=hint, id="runs.E008"))
+    return found
+
+
+def _flaw_of_route(entry: object) -> str:
+    if not isinstance(entry, dict) or (unknown := sorted(entry.keys() - ROUTE_KEYS)):
+        return f"it has {unknown[0]!r}" if isinstance(entry, dict) else "it is no dict"
+    if entry.get("GENERATOR") not in settings.SAFETY_GENERATORS:
+        return f"GENERATOR is {entry.get('GENERATOR')!r}, which is none of SAFETY_GENERATORS"
+    for stage in ("INPUT", "OUTPUT"):
+        checks = entry.get(stage)
+        if not isinstance(checks, list) or not checks or not set(checks) <= settings.SAFETY_CLASSIFIERS.keys():
+            return f"{stage} must be a list of at least one of SAFETY_CLASSIFIERS"
+    if entry.get("ON_BLOCK", "refuse") not in ("refuse", "error"):
+        return "ON_BLOCK is refuse or error"
+    refusal = entry.get("REFUSAL", "-")
+    return "" if isinstance(refusal, str) and refusal else "REFUSAL is the text of a refusal"

@@ -29,6 +29,11 @@ class Configuration:
             raise InputError(f"The batch size is a number from 1 to {MAX_BATCH}, not {self.batch_size}.")
         if not self.input_checks:
             raise InputError("A run needs an input classifier: no prompt may pass unjudged.")
+        if self.output_checks and not self.generator:
+            raise InputError("There are no answers to be judged without a generator. Name one, or no output checks.")
+        for checks in (self.input_checks, self.output_checks):
+            if len({choice.alias for choice in checks}) < len(checks):
+                raise InputError("A stage names a classifier twice. Each check judges once.")
         given = {"source": asdict(self.source), "options": [choice.as_json() for _, choice in self.choices]}
         if problem := unstorable_json(given, name="The configuration"):
             raise InputError(f"{problem} Choose a name in Unicode.")

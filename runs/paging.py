@@ -10,7 +10,7 @@ from django.db.models import F, Func, IntegerField, Lookup, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan, LessThan
 
-from classifiers.errors import InputError
+from classifiers.errors import InputError, NotFoundError
 from runs.models import Result
 from runs.querysets import ResultQuerySet
 
@@ -34,8 +34,10 @@ class Page:
     after: int | None
 
 
-def page(results: ResultQuerySet, *, order: str, before: int | None = None, after: int | None = None) -> Page:
-    """The results that come before or after one in this order, at most SIZE; else the first.
+def page(
+    results: ResultQuerySet, *, order: str, before: int | None = None, after: int | None = None, size: int = SIZE
+) -> Page:
+    """The results that come before or after one in this order, at most ``size``; else the first.
 
     Ids are sought first, without reading the rows, which hold the texts; then the rows of this page.
     """
@@ -45,8 +47,8 @@ def page(results: ResultQuerySet, *, order: str, before: int | None = None, afte
     start = before or after
     if start is not None:
         ids = ids.filter(_beyond(keys, _place(start, order), descending != backwards))
-    found = list(ids.values_list("pk", flat=True)[: SIZE + 1])
-    more, found = len(found) > SIZE, found[:SIZE]
+    found = list(ids.values_list("pk", flat=True)[: size + 1])
+    more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
     rows = Result.objects.listed().in_bulk(found)
@@ -86,7 +88,7 @@ def _place(pk: int, order: str) -> tuple[Any, Any]:
     keys, _ = _known(order)
     place: tuple[Any, Any] | None = _sorted(Result.objects.filter(pk=pk), order).values_list(*keys).first()
     if place is None:
-        raise InputError("The result at which this page begins no longer exists. Begin with the first page.")
+        raise NotFoundError("The result at which this page begins no longer exists. Begin with the first page.")
     return place
 
 

@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.models import (
     Case,
     Count,
+    Exists,
     F,
     IntegerField,
     OuterRef,
@@ -187,6 +188,11 @@ class VerdictQuerySet(QuerySet["Verdict"]):
     def recallable(self, keys: Sequence[str]) -> VerdictQuerySet:
         """What identical texts may take over: never errors, and of a thousand duplicates only the first."""
         return self.filter(key__in=keys, recalled=False, label__in=("SAFE", "TOXIC"))
+
+    def shown(self) -> VerdictQuerySet:
+        """With its version, and whether it has a payload."""
+        sent = apps.get_model("runs", "Payload").objects.filter(verdict=OuterRef("pk"))
+        return self.select_related("version").annotate(has_payload=Exists(sent))
 
     def said_in(self, run: Run) -> VerdictQuerySet:
         """Those of one run, looked up by what else is asked for.

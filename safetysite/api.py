@@ -10,16 +10,39 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
+from audit import api as audit
 from classifiers.errors import NotFoundError, SafetyError
 from integrations import api as integrations
-from runs.api import runs
+from moderation import api as moderation
+from review import api as review
+from runs.api import moderations, results, runs
 from safetysite.middleware import refusal
 
-router = SimpleRouter(use_regex_path=False)
+
+class Router(SimpleRouter):
+    """What is there once is changed at an address without a number, by an action ``change``."""
+
+    routes = [SimpleRouter.routes[0]._replace(mapping={"get": "list", "post": "create", "patch": "change"})]
+    routes += SimpleRouter.routes[1:]
+
+
+router = Router(use_regex_path=False)
+router.register("classifiers", moderation.ClassifierResource, basename="classifier")
+router.register("generators", moderation.GeneratorResource, basename="generator")
+router.register("categories", moderation.CategoryResource, basename="category")
+router.register("policies", moderation.PolicyResource, basename="policy")
+router.register("classifier-versions", moderation.ClassifierVersionResource, basename="classifier-version")
 router.register("runs", runs.RunResource, basename="run")
+router.register("results", results.ResultResource, basename="result")
+router.register("moderations", moderations.ModerationResource, basename="moderation")
+router.register("verdicts", results.VerdictResource, basename="verdict")
+router.register("audit-events", audit.AuditEventResource, basename="audit-event")
+router.register("audit-checks", audit.AuditCheckResource, basename="audit-check")
 router.register("tokens", integrations.TokenResource, basename="token")
 router.register("webhooks", integrations.WebhookResource, basename="webhook")
 router.register("deliveries", integrations.DeliveryResource, basename="delivery")
+for prefix, resource, name in review.ROUTES:
+    router.register(prefix, resource, basename=name)
 
 
 def problem(error: Exception, context: dict[str, Any]) -> Response | None:

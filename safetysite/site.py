@@ -35,6 +35,7 @@ ENTRIES = (
     Entry(
         "Results", "admin:runs_result_changelist", "runs.view_result", "Prompts, answers, and what was said of both."
     ),
+    Entry("Try a text", "admin:runs_run_try", "runs.moderate", "See what the checks say of a text of yours."),
     Entry(
         "Audit",
         "admin:audit_auditevent_changelist",

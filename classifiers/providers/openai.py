@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
-from classifiers.endpoint import Connection, Endpoint, MalformedError, Rejected, first_choice, without_login
+from classifiers.endpoint import Connection, Endpoint, MalformedError, Rejected, first_choice
 from classifiers.errors import InputError, ProviderError, SafetyError
-from classifiers.loading import check_threshold
+from classifiers.loading import check_threshold, without_login
 from classifiers.types import Answer, Classification, Label, ModelInfo, Subject, digest
 
 # What a server may say of its model; a judgement over this protocol never depends on more than the text.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.conf import settings
 
@@ -17,6 +18,7 @@ from moderation.services import Choice
 from runs import live
 from runs.gateway.askers import Asker
 from runs.models import Result
+from runs.recording import printable
 
 MOST = 1000  # texts of a request, or of a conversation
 
@@ -54,3 +56,23 @@ def moderate(texts: Sequence[str], *, alias: str, asker: Asker) -> list[Moderate
 def check_of(alias: str) -> Check:
     choice = Choice(alias)
     return Check(alias, moderation.classifier(choice), moderation.info_of("classifier", choice))
+
+
+def as_json(alias: str, moderated: Sequence[Moderated]) -> dict[str, Any]:
+    """What was said of texts, as every door but OpenAI's says it."""
+    runs = {each.result.run_id for each in moderated if each.result}
+    return {"model": alias, "run": min(runs, default=None), "results": [_one(each) for each in moderated]}
+
+
+def _one(moderated: Moderated) -> dict[str, Any]:
+    c = moderated.classification
+    return {
+        "label": c.label,
+        "score": c.score,
+        "categories": dict(c.categories),
+        "flagged": list(c.flagged),
+        "thresholds": dict(c.thresholds),
+        "spans": [asdict(span) for span in c.spans],
+        "reason": printable(c.reason),
+        "result": moderated.result.pk if moderated.result else None,
+    }

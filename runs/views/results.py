@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from classifiers.errors import NotFoundError
 from classifiers.types import Stage
 from runs import filters, paging, payloads, services
-from runs.models import Payload, Result, Verdict
+from runs.models import Result, Verdict
 from runs.querysets import ResultQuerySet
 from runs.views import pages
 
@@ -181,8 +180,7 @@ def _find(pk: int) -> Result:
 
 
 def _verdicts(result: Result) -> list[Verdict]:
-    sent = Exists(Payload.objects.filter(verdict=OuterRef("pk")))
-    return list(result.verdicts.select_related("version").annotate(has_payload=sent).order_by("pk"))
+    return list(Verdict.objects.shown().filter(result=result).order_by("pk"))
 
 
 def _stage(name: str) -> Stage:

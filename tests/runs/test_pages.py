@@ -221,7 +221,6 @@ class TestResults:
             ({"q": "x" * 10_000}, "at most 500 characters"),
             ({"order": "colour"}, "Results cannot be sorted by"),
             ({"after": "first"}, "number of a row"),
-            ({"after": "9" * 18}, "no longer exists"),
             ({"run": "\ud7ff"}, "It is the number of a run."),
         ],
     )
@@ -230,6 +229,10 @@ class TestResults:
         self, admin_client: Client, query: dict[str, str], sentence: str
     ) -> None:
         assert sentence in page(admin_client, RESULTS, expect=400, **query)
+
+    @pytest.mark.django_db
+    def test_a_page_beside_a_result_that_is_gone_says_so(self, admin_client: Client) -> None:
+        assert "no longer exists" in page(admin_client, RESULTS, expect=404, after="9" * 18)
 
     @pytest.mark.parametrize("order", sorted(paging.ORDERS))
     def test_pages_hold_every_result_once_there_and_back(

@@ -1,0 +1,129 @@
+"""The REST door of what is configured: who can judge and answer here, and by what they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.rest import Need, Question, Resource, Whole
+from classifiers.errors import NotFoundError
+from classifiers.loading import without_secrets
+from moderation import services
+from moderation.categories import CATEGORIES
+from moderation.models import ClassifierVersion
+from moderation.readiness import problems_of
+from moderation.serializers import (
+    CategorySerializer,
+    ClassifierVersionSerializer,
+    PolicySerializer,
+    ProviderQuestion,
+    ProviderSerializer,
+    VersionQuestion,
+)
+
+READ = Need("read", ["moderation.view_classifierversion"])
+ASKED_AT_ONCE = 8
+
+
+class _Providers(Resource):
+    kind: ClassVar[services.Kind]
+    serializer_class = ProviderSerializer
+    pagination_class = Whole
+    needs = {"list": READ, "retrieve": READ}
+    asks = {"list": ProviderQuestion, "retrieve": ProviderQuestion}
+    lookup_field = "alias"
+    lookup_value_converter = "str"
+
+    @extend_schema(responses=ProviderSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """Those that settings name."""
+        shown = self._shown(sorted(services.aliases(self.kind)))
+        return self.get_paginated_response(self.get_serializer(shown, many=True).data)
+
+    @extend_schema(responses=ProviderSerializer)
+    def retrieve(self, request: Request, alias: str) -> Response:
+        """One of those that settings name."""
+        if alias not in services.aliases(self.kind):
+            raise NotFoundError(f"There is no {self.kind} {alias[:100]!r}. List them at /api/v1/{self.kind}s/.")
+        return Response(self.get_serializer(self._shown([alias])[0]).data)
+
+    def _shown(self, aliases: Sequence[str]) -> Sequence[dict[str, Any]]:
+        problems: dict[str, Sequence[str]] = {}
+        if self.asked["check"]:
+            with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+                found = pool.map(lambda alias: problems_of(self.kind, alias), aliases)
+                problems = dict(zip(aliases, found, strict=True))
+        configured = services.aliases(self.kind)
+        return [
+            {
+                "alias": alias,
+                "provider": configured[alias]["BACKEND"],
+                "options": without_secrets(configured[alias].get("OPTIONS", {})),
+                "ready": not problems[alias] if alias in problems else None,
+                "problems": problems.get(alias, []),
+            }
+            for alias in aliases
+        ]
+
+
+class ClassifierResource(_Providers):
+    kind = "classifier"
+
+
+class GeneratorResource(_Providers):
+    kind = "generator"
+
+
+class CategoryResource(Resource):
+    """The harms by which results are named. Whoever has an account may know them."""
+
+    serializer_class = CategorySerializer
+    pagination_class = Whole
+    needs = {"list": Need("read")}
+    asks = {"list": Question}
+
+    @extend_schema(responses=CategorySerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """The categories that a reviewer can name, in their order."""
+        return self.get_paginated_response([{"name": name} for name in CATEGORIES])
+
+
+class PolicyResource(Resource):
+    """There are no policies of their own yet: each classifier goes by the thresholds that it is configured with."""
+
+    serializer_class = PolicySerializer
+    pagination_class = Whole
+    needs = {"list": READ}
+    asks = {"list": Question}
+
+    @extend_schema(responses=PolicySerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """For each classifier, the thresholds that settings give it.
+
+        They hold for what is judged from now on; every verdict keeps those that it was given by.
+        """
+        return self.get_paginated_response([_policy(alias) for alias in sorted(services.aliases("classifier"))])
+
+
+def _policy(alias: str) -> dict[str, Any]:
+    given = services.thresholds(alias)
+    each = {name: threshold for name, threshold in given.items() if name}
+    by = "settings" if given else "provider"
+    return {"classifier": alias, "threshold": given.get(""), "thresholds": each, "decided_by": by}
+
+
+class ClassifierVersionResource(ListModelMixin, RetrieveModelMixin, Resource):
+    queryset = ClassifierVersion.objects.all()
+    serializer_class = ClassifierVersionSerializer
+    needs = {"list": READ, "retrieve": READ}
+    asks = {"list": VersionQuestion}
+
+    def get_queryset(self) -> Any:
+        alias = self.asked.get("alias")
+        return ClassifierVersion.objects.filter(alias=alias) if alias else ClassifierVersion.objects.all()

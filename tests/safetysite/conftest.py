@@ -1,0 +1,1 @@
+from tests.review.conftest import cast, make_queue  # noqa: F401  fixtures
