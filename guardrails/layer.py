@@ -107,8 +107,12 @@ class SafetyLayer:
         if not self.input_checks:
             raise InputError("A safety layer needs at least one input check: nothing may pass unjudged.")
         if unknown := sorted(self.remedies.keys() - names):
-            raise InputError(f"There is a remedy for {unknown[0]}, which is no check here: {', '.join(sorted(names))} are.")
-        without = [name for name, remedy in self.remedies.items() if remedy is Remedy.REDACT and name not in self.redactors]
+            raise InputError(
+                f"There is a remedy for {unknown[0]}, which is no check here: {', '.join(sorted(names))} are."
+            )
+        without = [
+            name for name, remedy in self.remedies.items() if remedy is Remedy.REDACT and name not in self.redactors
+        ]
         if without:
             raise InputError(f"What {without[0]} finds is to be redacted, and nothing is given that can do so.")
 
@@ -136,7 +140,9 @@ class SafetyLayer:
         judge_prompt = partial(self.validate_input, context=context)
         asked, vault, before, done = self._mend(prompt, judge_prompt)
         if not before.allowed:
-            return SafeResponse(self.refusal, before, done=[*done, f"The prompt was refused. {' '.join(before.reasons)}"])
+            return SafeResponse(
+                self.refusal, before, done=[*done, f"The prompt was refused. {' '.join(before.reasons)}"]
+            )
         said = generate(asked)
         shown, _, after, mended = self._mend(said, partial(self.validate_output, prompt=asked, sources=sources))
         if not after.allowed:
@@ -150,9 +156,7 @@ class SafetyLayer:
     def _validation(self, text: str, stage: Stage, outcome: StageOutcome) -> Validation:
         return Validation(text, stage, outcome, degraded=self.fail_open and outcome.label is Label.ERROR)
 
-    def _mend(
-        self, text: str, judge: Callable[[str], Validation]
-    ) -> tuple[str, dict[str, str], Validation, list[str]]:
+    def _mend(self, text: str, judge: Callable[[str], Validation]) -> tuple[str, dict[str, str], Validation, list[str]]:
         """The text without what is to be redacted, what was taken out, how it is judged then, and what was done."""
         found = judge(text)
         names = sorted({j.check for j in found.against if self.remedies.get(j.check) is Remedy.REDACT})

@@ -28,8 +28,8 @@ class Numbers:
         vault: dict[str, str] = {}
         for word in text.split():
             if word.isdigit():
-                vault[f"<NUMBER_{len(vault) + 1}>"] = word
-                text = text.replace(word, f"<NUMBER_{len(vault)}>")
+                vault[f"<NUMBER_{'ABC'[len(vault)]}>"] = word
+                text = text.replace(word, list(vault)[-1])
         return text, vault
 
     def restore(self, text: str, vault: dict[str, str]) -> str:
@@ -52,7 +52,7 @@ def test_what_passes(text: str, label: str, allowed: bool) -> None:
         assert bool(found.reasons) is not allowed
 
 
-@pytest.mark.parametrize(("first", "second"), product(["kind", "toxic", "fail"], repeat=2))
+@pytest.mark.parametrize(("first", "second"), list(product(["kind", "toxic", "fail"], repeat=2)))
 def test_toxic_goes_before_error_and_error_before_safe(first: str, second: str) -> None:
     script = {"kind": (), "toxic": ("x",)}
     checks = [
@@ -109,7 +109,8 @@ def test_what_is_redacted_goes_on_without_it_and_comes_back_in_the_answer() -> N
     layer = SafetyLayer([NUMBERS], [check()], **REDACTING)  # type: ignore[arg-type]
     answer = layer.safe_response("call 123 now", lambda prompt: f"You said: {prompt}")
     assert answer.text == "You said: call 123 now"
-    assert answer.input.text == "call <NUMBER_1> now" or "<NUMBER_1>" in answer.done[0]
+    assert answer.input.text == "call <NUMBER_A> now"
+    assert "<NUMBER_A>" in answer.done[0]
     assert answer.blocked is False
 
 
@@ -118,7 +119,7 @@ def test_an_answer_that_is_redacted_keeps_its_own_placeholders() -> None:
     answer = layer.safe_response("call 123", lambda prompt: f"{prompt} or 321")
     assert "123" not in answer.text
     assert "321" not in answer.text
-    assert answer.withheld == "call <NUMBER_1> or 321"
+    assert answer.withheld == "call <NUMBER_A> or 321"
 
 
 def test_what_stays_toxic_after_redaction_is_refused() -> None:
