@@ -50,6 +50,8 @@ PROVIDERS: dict[str, tuple[str, Options]] = {
     "openai moderation": (f"{PATH}openai.OpenAIModeration", lambda w: {"base_url": w.url, "api_key": "k"}),
     "served": (f"{PATH}served.ChatClassifier", lambda w: {"model": "m", "base_url": w.url}),
     "fake": (f"{PATH}fake.FakeClassifier", lambda w: {}),
+    "pii": ("guardrails.pii.PiiCheck", lambda w: {}),
+    "toxicity": ("guardrails.toxicity.ToxicityCheck", lambda w: {}),
 }
 GENERATORS: dict[str, tuple[str, Options]] = {
     "local": (f"{PATH}local.LocalGenerator", lambda w: {"model": w.chat_model, "max_new_tokens": 4}),
