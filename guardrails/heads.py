@@ -49,6 +49,11 @@ def revision(name: str) -> str:
     return file_digest(path(name))
 
 
+def threshold(name: str) -> float:
+    """The score from which on the head ``name`` was measured to say yes."""
+    return round(float(arrays(name)["threshold"]), 6)
+
+
 def problems(name: str) -> list[str]:
     return [] if path(name).is_file() else [f"The weights {name}.npz are missing. Install the project anew."]
 
@@ -78,7 +83,7 @@ class TextHead:
 
     @property
     def threshold(self) -> float:
-        return float(arrays(self.name)["threshold"])
+        return threshold(self.name)
 
     @property
     def revision(self) -> str:

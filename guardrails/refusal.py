@@ -13,14 +13,15 @@ from guardrails.heads import TextHead
 
 REFUSAL, EVASION = "refusal", "evasion"
 OPENING = 80  # words: answers refuse at once or not at all
-RELATED = 0.2  # cosine of a prompt and what answers it; of real pairs 99 in 100 are above
+RELATED = 0.2  # cosine of a prompt and what answers it; of dolly's answers of over 8 words 99 in 100 are above
+SHORT = 8  # words: "1857" and "Yes" are near to no question
 
 
 class RefusalDetector:
     """Two scores: ``refusal``, the answer's opening declines; ``evasion``, the answer is about something else.
 
-    ``evasion`` is 1 minus the cosine of prompt and answer, where there is a prompt; a changed subject counts as a
-    refusal among people who label them. A blank answer is an ERROR.
+    ``evasion`` is 1 minus the cosine of prompt and answer, where there is a prompt and the answer has more than 8 words; a changed
+    subject counts as a refusal among people who label them. A blank answer is an ERROR.
     """
 
     def __init__(self, *, threshold: float | None = None, related: float = RELATED, threads: int | None = None) -> None:
@@ -62,7 +63,7 @@ class RefusalDetector:
 
     def _judged(self, subject: Subject, refusal: float, cosine: float, latency: float) -> Classification:
         categories, thresholds = {REFUSAL: refusal}, {REFUSAL: self.threshold}
-        if subject.prompt and subject.prompt.strip():
+        if subject.prompt and subject.prompt.strip() and len(subject.text.split(maxsplit=SHORT)) > SHORT:
             categories[EVASION], thresholds[EVASION] = min(1.0, 1 - max(cosine, 0.0)), 1 - self.related
         flagged = tuple(name for name, score in categories.items() if score >= thresholds[name])
         end = len(opening(subject.text))

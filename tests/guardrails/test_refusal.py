@@ -58,6 +58,10 @@ def test_an_answer_to_something_else_is_an_evasion(detector: RefusalDetector) ->
     assert judged(detector, recipe).label is Label.SAFE
 
 
+def test_a_short_answer_is_no_evasion(detector: RefusalDetector) -> None:
+    assert judged(detector, "1857", "In which year was the novel first printed?").label is Label.SAFE
+
+
 @pytest.mark.parametrize("answer", ["", " \n"])
 def test_a_blank_answer_cannot_be_judged(detector: RefusalDetector, answer: str) -> None:
     assert judged(detector, answer).label is Label.ERROR
