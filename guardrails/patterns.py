@@ -97,19 +97,27 @@ def luhn(digits: str) -> bool:
 
 # ISO 13616: two letters, two check digits, up to 30 more; the lengths by country
 IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
-IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in (
-        entry.split(":")
-        for entry in (
-            "15:NO 16:BE 18:DK,FI,FK,FO,GL,NL,SD 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,XK 21:CH,HR,LI,LV"
-            " 22:BG,BH,CR,DE,GB,GE,IE,ME,RS,VA 23:AE,GI,IL,IQ,OM,SO,TL 24:AD,CZ,ES,MD,PK,RO,SA,SE,SK,TN,VG"
-            " 25:LY,PT,ST 26:IS,TR 27:BI,DJ,FR,GR,IT,MC,MR,SM 28:AL,AZ,BY,CY,DO,GT,HU,LB,NI,PL,SV"
-            " 29:BR,EG,PS,QA,UA 30:JO,KW,MU,YE 31:MT,SC 32:LC 33:RU"
-        ).split()
-    )
-    for country in countries.split(",")
+IBAN_COUNTRIES = {
+    15: "NO",
+    16: "BE",
+    18: "DK FI FK FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HU LB NI PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
 }
+IBAN_LENGTHS = {country: length for length, countries in IBAN_COUNTRIES.items() for country in countries.split()}
 
 
 def find_ibans(text: str) -> Iterator[Span]:
@@ -146,12 +154,16 @@ def find_ssns(text: str) -> Iterator[Span]:
 
 
 IPV4 = re.compile(r"(?<![\w.])(?<!fff:)(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
-IPV6 = re.compile(r"(?<![\w:.])(?=[\da-f.]{0,4}:[\da-f:.]*\d)[\da-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)", re.IGNORECASE)
+IPV6 = re.compile(
+    r"(?<![\w:.])(?=[\da-f.]{0,4}:[\da-f:.]*\d)[\da-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?![\w:]|\.\d)", re.IGNORECASE
+)
 
 
 def find_ips(text: str) -> Iterator[Span]:
     for found in IPV4.finditer(text):
-        if _is_address(found[0]) and _counts(text, *found.span(), r"ips?|ipv4|address|host|server|client_ip", strong=True):
+        if _is_address(found[0]) and _counts(
+            text, *found.span(), r"ips?|ipv4|address|host|server|client_ip", strong=True
+        ):
             yield Span(*found.span(), "IP_ADDRESS", 1.0)
     for found in IPV6.finditer(text):
         if _is_address(found[0]):
@@ -200,16 +212,16 @@ def _digits(text: str) -> str:
 # Telephone numbers: E.164 and national forms
 PHONE_NUMBER = re.compile(
     r"(?<![\w./=#$€£%^*-])(?<!\d[ ,:])(?:\+ ?|\()?\d(?:[ \u00a0().\-/\u2010-\u2013]{0,3}\d){5,16}"
-    r"(?: ?(?:x|ext\.?|extension) ?\d{1,6})?(?![\w%€$£°=]|[-/.:,]\d| ?[+*=×÷^])"
+    r"(?: ?(?:x|ext\.?|extension) ?\d{1,6})?(?![\w%€$£°=]|[-/.:,]\d| ?[+*=\u00d7\u00f7^])"
 )
-NORTH_AMERICAN = re.compile(r"(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}(?: ?(?:x|ext).*)?", re.DOTALL)
+NORTH_AMERICAN = re.compile(
+    r"(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}(?: ?(?:x|ext).*)?", re.DOTALL
+)
 DAY, YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:1[89]|20)\d\d"
 DATE = re.compile(
     rf"(?:{YEAR}([-./ ]){DAY}\1{DAY}|{DAY}([-./ ]){DAY}\2(?:{YEAR}|\d\d))|{YEAR}[-/ \u2013]{YEAR}|{YEAR}[01]\d{DAY}"
 )
-REGIONS = (
-    "GB DE FR BE NL CH AT IT ES PT SE NO DK FI IS IE PL CZ SK HU SI HR RO GR CY EE LV LT AU NZ ZA IN BR MX AR CL JP TN UY GL"
-).split()
+REGIONS = "GB DE FR BE NL CH AT IT ES PT SE NO DK FI IS IE PL CZ SK HU SI HR RO GR CY EE LV LT AU NZ ZA IN BR MX AR CL JP TN UY GL"
 
 
 def find_phones(text: str) -> Iterator[Span]:
@@ -233,7 +245,11 @@ def _is_strong(number: str) -> bool:
     if NORTH_AMERICAN.fullmatch(number):
         return True
     grouped = re.search(r"\d\D{1,3}\d", number)
-    return bool(grouped) and number.lstrip("(").startswith("0") and any(_valid(number, region) for region in REGIONS)
+    return (
+        bool(grouped)
+        and number.lstrip("(").startswith("0")
+        and any(_valid(number, region) for region in REGIONS.split())
+    )
 
 
 def _possible(number: str) -> bool:

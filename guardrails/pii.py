@@ -19,7 +19,7 @@ from classifiers.errors import InputError, ProviderError
 from classifiers.loading import check_threshold, need
 from classifiers.types import Classification, Label, ModelInfo, Span, Subject, digest
 from guardrails.patterns import FINDERS
-from guardrails.tagging import MODEL, SPACY_MODEL, WORDS, Tagger
+from guardrails.tagging import MODEL, SPACY_MODEL, Tagger
 
 TAGGED = ("PERSON", "LOCATION", "STREET_ADDRESS", "DATE_TIME", "ORGANIZATION", "NRP", "AGE", "TITLE")
 ENTITIES = (*FINDERS, "PERSON", "LOCATION", "STREET_ADDRESS", "DATE_TIME")
@@ -35,7 +35,7 @@ SHORT = {
     "PHONE_NUMBER": "PHONE",
     "STREET_ADDRESS": "ADDRESS",
 }
-CHUNK, OVERLAP = 20_000, 200  # characters that are tagged at a time, and again with the next
+CHUNK, OVERLAP = 4_000, 200  # characters that are tagged at a time, and again with the next
 SURROGATES = re.compile("[\ud800-\udfff]")
 PLACEHOLDER = re.compile(r"<([A-Z_]+)_(\d{1,9})>")
 
@@ -100,6 +100,9 @@ class PiiCheck:
         """``text`` with a placeholder for each find, <EMAIL_1>, and the vault: what each placeholder stands for. The same
         value has the same placeholder."""
         return redact(text, self.detect(text))
+
+    def restore(self, text: str, vault: Mapping[str, str]) -> str:
+        return restore(text, vault)
 
     def check_safe_to_log(self, text: str) -> bool:
         """Whether nothing in ``text`` is of a kind that blocks."""
@@ -174,7 +177,8 @@ def redact(text: str, spans: Sequence[Span]) -> tuple[str, dict[str, str]]:
     names: dict[tuple[str, str], str] = {}
     used = {found[0] for found in PLACEHOLDER.finditer(text)}  # what only looks like a placeholder stays what it is
     counts: dict[str, int] = {}
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for span in spans:
         value = (span.kind, text[span.start : span.end])
         if value not in names:

@@ -1,7 +1,7 @@
 """Toxic language under the six labels of the Jigsaw challenge, by a linear model over words and their parts.
 
 Scores are probabilities, set so that the default threshold of each label is the best by F1 on comments kept apart.
-Disguised words are undone first (``normalise``). ``python -m guardrails.train_toxicity`` makes the weights; their card
+Disguised words are undone first (``normalise``). ``python -m training.toxicity`` makes the weights; their card
 stands beside them. What it cannot do: see irony, quotation, reclaimed words, or hate that is politely put.
 """
 
@@ -179,12 +179,16 @@ class Model:
         numpy = need("numpy", feature="The toxicity check")
         counts = features(words)
         buckets = numpy.fromiter(counts, dtype=numpy.int64, count=len(counts))
-        values = (1 + numpy.log(numpy.fromiter(counts.values(), dtype=numpy.float32, count=len(counts)))) * self.idf[buckets]
+        values = (1 + numpy.log(numpy.fromiter(counts.values(), dtype=numpy.float32, count=len(counts)))) * self.idf[
+            buckets
+        ]
         return buckets, values / max(float(numpy.linalg.norm(values)), 1e-9)
 
     def telling(self, window: Window, label: int) -> Iterator[tuple[int, int]]:
         """The places of the words whose own features speak most for the label."""
-        weighed = [float((self.idf[list(_parts(w))] * self.weights[list(_parts(w)), label]).sum()) for w in window.words]
+        weighed = [
+            float((self.idf[list(_parts(w))] * self.weights[list(_parts(w)), label]).sum()) for w in window.words
+        ]
         least = TELLING * max(weighed, default=0)
         return (place for place, weight in zip(window.places, weighed, strict=True) if 0 < least <= weight)
 

@@ -79,7 +79,9 @@ def test_finds_lie_in_the_text_and_apart(text: str) -> None:
         assert all(0 <= span.start < span.end <= len(text) for span in spans)
 
 
-@pytest.mark.parametrize("unit", ["1", "1 ", "1-", "a@", "a.", "1.", ":", "ab:", "+1 ", "GB00", "(1", "4111 ", "x" * 64 + "@"])
+@pytest.mark.parametrize(
+    "unit", ["1", "1 ", "1-", "a@", "a.", "1.", ":", "ab:", "+1 ", "GB00", "(1", "4111 ", "x" * 64 + "@"]
+)
 def test_time_grows_with_the_length_only(unit: str) -> None:
     text = unit * (200_000 // len(unit))
     start = time.process_time()

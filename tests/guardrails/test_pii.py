@@ -7,6 +7,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_redacting_is_undone_by_its_vault(text: str, data: st.DataObject) -> Non
 def test_spans_are_in_order_and_apart(text: str) -> None:
     spans = CHECK.detect(text)
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
-    assert all(a.end <= b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(spans))
 
 
 CHECK = PiiCheck()
@@ -139,7 +140,9 @@ def test_a_megabyte_takes_bounded_time_and_memory(check: PiiCheck, unit: str) ->
     assert unit[0] != "M" or sum(span.kind == "PERSON" for span in spans) > 20_000
 
 
-def test_it_needs_no_network_and_says_nothing(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_needs_no_network_and_says_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import socket
 
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("It asked the network."))
@@ -167,13 +170,15 @@ def test_it_holds_on_sentences_written_for_the_tests(check: PiiCheck) -> None:
 
 
 def test_five_hundred_decoys_are_nobodys_data(check: PiiCheck) -> None:
-    hits = [(text, span) for text in pii_sets.decoys(500, seed=5) for span in check.detect(text) if span.kind in BLOCKING]
+    hits = [
+        (text, span) for text in pii_sets.decoys(500, seed=5) for span in check.detect(text) if span.kind in BLOCKING
+    ]
     assert hits == []
 
 
 @needs_data
 def test_it_holds_on_templates_kept_apart(check: PiiCheck) -> None:
-    from guardrails.train_pii import dataset
+    from training.pii import dataset
 
     rows = [(row["full_text"], expected(row)) for row in dataset(DATA, held=True)]
     f1 = scores(check, rows)
@@ -183,4 +188,6 @@ def test_it_holds_on_templates_kept_apart(check: PiiCheck) -> None:
 
 def expected(row: dict[str, object]) -> set[tuple[str, int, int]]:
     kinds = {"GPE": "LOCATION"}
-    return {(kinds.get(s["entity_type"], s["entity_type"]), s["start_position"], s["end_position"]) for s in row["spans"]}
+    return {
+        (kinds.get(s["entity_type"], s["entity_type"]), s["start_position"], s["end_position"]) for s in row["spans"]
+    }

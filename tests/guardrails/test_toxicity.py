@@ -61,7 +61,9 @@ def test_a_threat_is_told_from_an_insult(check: ToxicityCheck) -> None:
     assert "threat" not in insult.flagged
 
 
-@pytest.mark.parametrize("disguise", ["You are a st\u200bupid id\u200biot.", "y0u are a 5tup1d 1d10t", "ＹＯＵ ＡＲＥ ＡＮ ＩＤＩＯＴ"])
+@pytest.mark.parametrize(
+    "disguise", ["You are a st\u200bupid id\u200biot.", "y0u are a 5tup1d 1d10t", "ＹＯＵ ＡＲＥ ＡＮ ＩＤＩＯＴ"]
+)
 def test_a_disguised_insult_is_toxic(check: ToxicityCheck, disguise: str) -> None:
     assert judge(check, disguise).label is Label.TOXIC
 
@@ -93,7 +95,10 @@ def test_a_toxic_answer_is_replaced_and_another_is_kept(check: ToxicityCheck) ->
 
 
 def test_the_reason_follows_the_score() -> None:
-    assert explanation({"toxic": 0.95, "insult": 0.4, "threat": 0.1}) == "Almost certainly toxic (0.95), possibly insult (0.40)."
+    assert (
+        explanation({"toxic": 0.95, "insult": 0.4, "threat": 0.1})
+        == "Almost certainly toxic (0.95), possibly insult (0.40)."
+    )
     assert explanation({"toxic": 0.1}) == ""
 
 
@@ -117,7 +122,7 @@ def test_a_megabyte_is_read_in_bounded_time(check: ToxicityCheck) -> None:
 @needs_data
 def test_the_weights_hold_on_comments_kept_apart() -> None:
     sklearn_metrics = pytest.importorskip("sklearn.metrics")
-    from guardrails.train_toxicity import comments
+    from training.toxicity import comments
 
     rows = comments(DATA)["test"][:1500]
     scored = CHECK.classify([Subject(text, Stage.OUTPUT) for text, _ in rows])
