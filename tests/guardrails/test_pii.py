@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from classifiers.errors import InputError, ProviderError
 from classifiers.types import Label, Span, Stage, Subject
-from guardrails.pii import BLOCKING, CHUNK, ENTITIES, PiiCheck, redact, restore
+from guardrails.pii import CHUNK, ENTITIES, PiiCheck, redact, restore
 from tests.guardrails import pii_sets
 
 DATA = Path(__file__).parents[3] / "shared/data"
