@@ -18,6 +18,7 @@ from classifiers.curves import Curve, Scored, at_threshold, bootstrap, f1, false
 from classifiers.embeddings import encoder
 from classifiers.loading import need
 from guardrails import grounding, heads
+from guardrails.injection import by_sentence
 from guardrails.sentences import sentences, windows, words
 from training import grounding as grounding_data
 from training import injection as injection_data
@@ -27,7 +28,7 @@ from training.sources import Example, Source
 
 EMBEDDING_WEIGHT = 2.0  # of the embedding against the n-grams; both have length 1
 MOST_WINDOWS = 5  # of one text, in training
-INJECTION_THRESHOLD, REFUSAL_THRESHOLD, GROUNDING_THRESHOLD = 0.6, 0.5, 0.5
+THRESHOLD = 0.5  # of each head, on its probabilities
 
 
 def main() -> None:
@@ -45,11 +46,13 @@ def make_injection(data: Path) -> str:
     for name, examples in _named(injection_data.TRAINING, data, injection_data.own_examples()):
         for example in examples:
             pieces = windows(example.text)[:MOST_WINDOWS]
+            if not example.label:  # not every sentence of an attack is one
+                pieces = [*pieces, *by_sentence(example.text)[:MOST_WINDOWS]]
             texts += [piece.text for piece in pieces]
             labels += [example.label] * len(pieces)
             weights += [injection_data.WEIGHTS.get(name, 1.0) / max(1, len(pieces))] * len(pieces)
-    fit_text("injection", texts, labels, weights, regularisation=3.0, threshold=INJECTION_THRESHOLD)
-    return _card("injection", injection_data.TRAINING, data, Counter(labels), "windows of 60 words")
+    fit_text("injection", texts, labels, weights, regularisation=3.0, threshold=THRESHOLD)
+    return _card("injection", injection_data.TRAINING, data, Counter(labels), "sentences and windows of 60 words")
 
 
 def make_refusal(data: Path) -> str:
@@ -59,7 +62,7 @@ def make_refusal(data: Path) -> str:
     made = [Example(text, True) for text in refusals.refusals(900)] + [Example(t, False) for t in refusals.answers(900)]
     texts, labels = [opening(e.text) for e in examples + made], [e.label for e in examples + made]
     weights = [1.0] * len(examples) + [0.5] * len(made)
-    fit_text("refusal", texts, labels, weights, regularisation=10.0, threshold=REFUSAL_THRESHOLD)
+    fit_text("refusal", texts, labels, weights, regularisation=10.0, threshold=THRESHOLD)
     return _card("refusal", refusal_data.TRAINING, data, Counter(labels), "openings of 80 words")
 
 
@@ -118,7 +121,7 @@ def fit_text(
 
 def figures(name: str, scores: Sequence[float], labels: Sequence[bool], threshold: float | None = None) -> str:
     """A line of a card: what a set shows at the threshold, with 95 % bootstrap intervals."""
-    at = GROUNDING_THRESHOLD if threshold is None else threshold
+    at = THRESHOLD if threshold is None else threshold
     wanted: dict[str, Callable[[Curve], float | None]] = {
         "found": at_threshold(at, recall),
         "false alarms": at_threshold(at, false_positive_rate),
@@ -163,7 +166,7 @@ def _fit_grounding(rows: Sequence[Sequence[Any]], corpora: Sequence[Sequence[Exa
     model = linear.LogisticRegression(C=0.1, class_weight="balanced", max_iter=500, random_state=0)
     model.fit((x - centre) / scale, y)
     _write("grounding", weights=model.coef_[0], bias=model.intercept_[0], centre=centre, scale=scale,
-           threshold=GROUNDING_THRESHOLD)  # fmt: skip
+           threshold=THRESHOLD)  # fmt: skip
 
 
 def _worst(example: Example) -> float:

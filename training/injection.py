@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from guardrails.normalise import variants
 from training.attacks import indirect_attacks
 from training.sources import Example, Source, lines, rows
 from training.triggers import benign_triggers, codes, notices
@@ -172,7 +173,15 @@ TEST = [
 
 def own_examples() -> Iterator[Example]:
     """What public sets lack, written for this project (training/triggers.py, training/attacks.py)."""
-    for text in [*benign_triggers(2400), *notices(300), *codes(300)]:
+    for text in [*benign_triggers(2400), *notices(300), *(disguised(text) for text in benign_triggers(400, seed=1))]:
         yield Example(text, False)
+    for text in codes(600):
+        for reading in variants(text):  # each is scored on its own
+            yield Example(reading.text, False)
     for text in indirect_attacks(900):
         yield Example(text, True)
+
+
+def disguised(text: str) -> str:
+    """Harmless leetspeak: in public sets whatever is so written is an attack."""
+    return text.translate(str.maketrans("aeiost", "431057"))

@@ -326,7 +326,7 @@ def notices(count: int, seed: int = 0) -> list[str]:
 def codes(count: int, seed: int = 0) -> list[str]:
     """``count`` texts with digests, keys, tokens and encoded sentences in them that hide nothing."""
     chance = random.Random(seed)  # noqa: S311
-    return [f"{chance.choice(CODE_NAMES)}: {_code(chance)}" for _ in range(count)]
+    return [chance.choice([f"{chance.choice(CODE_NAMES)}: ", ""]) + _code(chance) for _ in range(count)]
 
 
 CODE_NAMES = [
