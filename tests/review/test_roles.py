@@ -43,7 +43,7 @@ TABLE = {
     **dict.fromkeys(("moderation_classifierversion_changelist", "moderation_classifierversion_change"), READING),
     "audit_auditevent_history": "axel anna",
     **dict.fromkeys(("runs_runlog_history", "moderation_classifierversion_history"), READING),
-    **dict.fromkeys(("runs_run_cancel*", "runs_run_resume*", "runs_run_try"), LEADING),
+    **dict.fromkeys(("runs_run_cancel*", "runs_run_resume*", "runs_run_try", "runs_run_new"), LEADING),
     # reviewing
     **dict.fromkeys(("review_work", "review_next", "review_take*", "review_live*", "review_claim"), REVIEWING),
     **dict.fromkeys(("review_verdict*", "review_skip*", "review_escalate*", "review_park*"), REVIEWING),
