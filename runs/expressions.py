@@ -41,3 +41,19 @@ class Bin(Func):
         # LEAST, unlike MIN above, ignores NULL.
         rows = "CASE WHEN %(expressions)s < 1 THEN FLOOR(%(expressions)s * 20)::integer WHEN %(expressions)s >= 1 THEN 19 END"
         return self.as_sql(compiler, connection, template=rows, **context)
+
+
+class Among(Func):
+    """Whether a number is one of many, which go to the database in one parameter: ``Among("pk", numbers=[1, 2])``."""
+
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self._as(compiler, "{} IN (SELECT value FROM json_each(%s))", "[{}]")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self._as(compiler, "{} = ANY(%s::bigint[])", "{{{}}}")
+
+    def _as(self, compiler: SQLCompiler, condition: str, numbers: str) -> SQL:
+        column, params = compiler.compile(self.source_expressions[0])
+        return condition.format(column), (*params, numbers.format(",".join(map(str, self.extra["numbers"]))))

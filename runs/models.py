@@ -334,7 +334,8 @@ class Export(models.Model):
     error = models.TextField(blank=True)
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
-    # The last sign of life of whoever writes it.
+    # The process that writes it, as of a chunk, and its last sign of life.
+    holder = models.CharField(max_length=200, blank=True)
     moved_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 

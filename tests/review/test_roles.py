@@ -66,6 +66,8 @@ TABLE = {
     **dict.fromkeys(("review_figures", "review_queue_figures", "review_report"), READING),
     **dict.fromkeys(("review_of_result", "review_of_run"), READING),
     **dict.fromkeys(("review_queue_export", "review_export_run"), LEADING),
+    **dict.fromkeys(("review_export_changelist", "review_export_add*", "review_export_change"), LEADING),
+    **dict.fromkeys(("review_export_state", "review_export_cancel*", "review_export_download"), LEADING),
     # programs
     **dict.fromkeys(("integrations_apitoken_changelist", "integrations_apitoken_add"), EVERYBODY),
     "integrations_apitoken_revoke*": "nora anna",  # whose it is, and who looks after all
