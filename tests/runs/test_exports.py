@@ -1,22 +1,28 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from audit.models import AuditEvent
 from classifiers.errors import InputError
-from runs import exports
+from classifiers.prompts import read_prompts
+from classifiers.sources import PromptSource
+from classifiers.types import Prompt
+from runs import exports, services
+from runs.configuration import Configuration
 from runs.exports import FORMS, FORMULA, Reading, export_run, form_of, new_file, pieces
 from runs.models import Result, Run, Verdict
 
@@ -161,6 +167,72 @@ def test_datasets_loads_it(form: str, exported: Callable[[str], Path], tmp_path:
     file, cache = str(exported(form)), str(tmp_path / "cache")
     loaded = datasets.load_dataset(kind, data_files=file, split="train", cache_dir=cache)
     assert loaded["prompt"][:] == HOSTILE
+
+
+def test_datasets_loads_jsonl_whose_first_rows_show_no_types(tmp_path: Path) -> None:
+    """It reads the types off the first ten megabytes, where nobody reviewed anything; a manifest's features help."""
+    import datasets
+
+    empty: dict[str, Any] = dict.fromkeys(exports.OBJECT) | {"position": 0, "prompt": "x" * 2000, "reviews": []}
+    late = empty | {
+        "answer": "y",
+        "metadata": {"a": [1, "b"]},
+        "reviews": [{"reviewer": "ruth"}],
+        "output": {"label": "SAFE"},
+    }
+    file = tmp_path / "results.jsonl"
+    file.write_text("\n".join(map(json.dumps, [empty] * 6000 + [late])))
+    features = datasets.Features.from_dict(exports.FEATURES)
+    loaded = datasets.load_dataset(
+        "json", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"), features=features
+    )
+    assert loaded[-1] == late
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("metadata", [{}, {"id": 7, "input": "=1", "nested": {"a": [1, None, "\u202e"]}}])
+def test_read_back_as_a_data_set_it_gives_equal_prompts(
+    form: str, metadata: dict[str, Any], done_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = done_run(HOSTILE, metadata=metadata)
+    export_run(Reading(run), form=form, path=tmp_path / f"results.{form}", actor="test")
+    read = list(read_prompts(PromptSource(str(tmp_path / f"results.{form}"), limit=0)))
+    assert read == [Prompt(text, position, metadata) for position, text in enumerate(HOSTILE)]
+    again = services.create_run(replace_source(run, tmp_path / f"results.{form}"), actor="test")
+    assert again.prompts_digest == run.prompts_digest
+
+
+def replace_source(run: Run, path: Path) -> Configuration:
+    return replace(Configuration.from_json(run.configuration), source=PromptSource(str(path), limit=0))
+
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=30)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(TEXT | st.sampled_from(HOSTILE), min_size=1, max_size=5),
+    metadata=st.dictionaries(TEXT, TEXT | st.integers() | st.none() | st.lists(TEXT), max_size=3),
+)
+def test_whatever_can_be_stored_comes_back(
+    texts: list[str], metadata: dict[str, Any], db: None, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    run, now = Run.objects.create(name="hostile"), timezone.now()
+    fields: dict[str, Any] = {"input_label": "SAFE", "created_at": now, "metadata": metadata}
+    Result.objects.bulk_create(Result(run=run, position=n, prompt=text, **fields) for n, text in enumerate(texts))
+    whole = {form: b"".join(pieces(Reading(run), form)) for form in FORMS}
+    lines = [json.loads(line) for line in whole["jsonl"].decode().removesuffix("\n").split("\n")]
+    assert [(line["prompt"], line["metadata"]) for line in lines] == [(text, metadata) for text in texts]
+    assert json.loads(whole["json"])["results"] == lines
+    rows = list(csv.DictReader(io.StringIO(whole["csv"].decode(), newline="")))
+    assert [(unescaped(row["prompt"]), json.loads(unescaped(row["metadata"]))) for row in rows] == [
+        (text, metadata) for text in texts
+    ]
+    assert not [row for row in rows for cell in row.values() if cell[:1] in {*"=+-@\t\r\n"}]
+    table = pq.read_table(io.BytesIO(whole["parquet"])).to_pylist()
+    assert [(row["prompt"], json.loads(row["metadata"])) for row in table] == [(text, metadata) for text in texts]
 
 
 @pytest.mark.parametrize("form", list(FORMS))
