@@ -108,29 +108,17 @@ SAID = ("check_name", "label", "score", "categories", "flagged", "thresholds", "
 
 
 def _verdicts(numbers: Sequence[int], versions: _Versions) -> Verdicts:
-    columns = [_as_text(name) if name in SAID_JSON else name for name in SAID]
+    columns: list[Any] = [_as_text(name) if name in SAID_JSON else name for name in SAID]
+    # As a number, which no converter of Django's looks at on its way.
+    columns[SAID.index("recalled")] = Cast("recalled", models.IntegerField())
     rows = Verdict.objects.filter(Among("result_id", numbers=numbers)).values_list(
         "pk", "result_id", "stage", "version_id", *columns
     )
     found: Verdicts = defaultdict(list)
     as_json = orjson.Fragment
-    # Sorted here and not by the database, which would copy the rows for it; unpacked, for it is the longest loop of all.
-    for (
-        _,
-        pk,
-        stage,
-        version,
-        check,
-        label,
-        score,
-        categories,
-        flagged,
-        thresholds,
-        spans,
-        reason,
-        recalled,
-        latency,
-    ) in sorted(rows):
+    # Sorted here and not by the database, which would copy the rows for it; written out, for it is the longest loop of all.
+    for _, pk, stage, version, *said in sorted(rows):
+        check, label, score, categories, flagged, thresholds, spans, reason, recalled, latency = said
         found[pk, stage].append(
             {
                 "check": check,
@@ -143,7 +131,7 @@ def _verdicts(numbers: Sequence[int], versions: _Versions) -> Verdicts:
                 "spans": as_json(spans),
                 "reason": reason,
                 **versions[version],
-                "recalled": recalled,
+                "recalled": bool(recalled),
                 "latency": latency,
             }
         )

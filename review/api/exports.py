@@ -31,7 +31,8 @@ TAKE_OUT = Need("read", ["review.export"])
 
 
 def _files(status: int) -> dict[Any, Any]:
-    return {(status, TYPES[form].partition(";")[0]): OpenApiTypes.BINARY for form in FORMS}
+    kinds = {form: OpenApiTypes.OBJECT if form == "json" else OpenApiTypes.BINARY for form in FORMS}
+    return {(status, TYPES[form].partition(";")[0]): kind for form, kind in kinds.items()}
 
 
 class AnyType(DefaultContentNegotiation):
