@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from django.db.models import BooleanField, Func, IntegerField
+from django.db.models import BooleanField, FloatField, Func, IntegerField
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -24,6 +24,14 @@ class Holds(Func):
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
         return self.as_sql(compiler, connection, template="(%(expressions)s)", arg_joiner=" ? ", **context)
+
+
+class Ranked(Func):
+    """A score to sort by: where there is none, it is below all. An index holds it, which a value bound to the query
+    could not be found in."""
+
+    template = "COALESCE(%(expressions)s, -1.0)"
+    output_field = FloatField()
 
 
 class Bin(Func):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Func, IntegerField, Lookup, Value
-from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan, LessThan
 
 from classifiers.errors import InputError, NotFoundError
+from runs.expressions import Ranked
 from runs.models import Result
 from runs.querysets import ResultQuerySet
 
@@ -57,7 +57,10 @@ def page(
     ids = _sorted(results, order).order_by(*(f"-{key}" if descending != backwards else key for key in keys))
     start = before or after
     if start is not None:
-        ids = ids.filter(_beyond(keys, _place(start, order, keys), descending != backwards))
+        place, down = _place(start, order, keys), descending != backwards
+        ids = ids.filter(_beyond(keys, place, down))
+        if "sorted_score" in keys:  # which SQLite finds in the index alone, and not with what is behind it
+            ids = ids.filter(**{f"sorted_score__{'lte' if down else 'gte'}": place[0]})
     found = list(ids.values_list("pk", flat=True)[: size + 1])
     more, found = len(found) > size, found[:size]
     if backwards:
@@ -92,7 +95,7 @@ def _known(order: str) -> tuple[tuple[str, ...], bool]:
 
 
 def _sorted(results: ResultQuerySet, order: str) -> ResultQuerySet:
-    return results.annotate(sorted_score=Coalesce(F(order), Value(-1.0))) if order.endswith("score") else results
+    return results.annotate(sorted_score=Ranked(order)) if order.endswith("score") else results
 
 
 def _place(pk: int, order: str, keys: tuple[str, ...]) -> tuple[Any, ...]:
