@@ -36,7 +36,7 @@ PAGE = 1000
 # So many are looked up at once: for some filters that takes longer than reading a page.
 AHEAD = 20_000
 # Bytes that are handed on at once, at least; and of a row group of Parquet.
-PIECE, GROUP = 2**16, 2**24
+PIECE, GROUP = 2**16, 2**22
 FIELDS = {field.name: field for field in ModerationResult._meta.concrete_fields}
 MORE = ("metadata", "verdicts", "reviews")
 SAID_JSON = ("categories", "flagged", "thresholds", "spans")
