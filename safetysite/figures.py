@@ -77,7 +77,9 @@ def chunks() -> Values:
 
 def queues() -> Iterator[Metric]:
     """By number: names are for people, and may say more than a scrape should."""
-    now, items, ages = timezone.now(), {}, {}
+    now = timezone.now()
+    items: dict[tuple[str, ...], float] = {}
+    ages: dict[tuple[str, ...], float] = {}
     real = QueueItem.objects.real().filter(queue__closed_at=None).order_by().values_list("queue_id", "state")
     for queue, state, n, first in real.annotate(n=Count("pk"), first=Min("created_at")):
         items[str(queue), state] = n
@@ -98,8 +100,11 @@ def chain() -> Iterator[Metric]:
     yield _gauge("audit_entries", "Entries of the audit chain", {(): size})
     if (check := ChainCheck.objects.last()) and check.finished_at:
         yield _gauge("audit_whole", "Whether the last check found the audit chain whole", {(): not check.fault})
-        ended = {(): check.finished_at.timestamp()}
-        yield _gauge("audit_checked_timestamp_seconds", "When the last check of the audit chain ended", ended)
+        yield _gauge(
+            "audit_checked_timestamp_seconds",
+            "When the last check of the audit chain ended",
+            {(): check.finished_at.timestamp()},
+        )
 
 
 def _gauge(name: str, says: str, values: Values, *labels: str) -> Metric:
