@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, takewhile
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 F = TypeVar("F")
 
+A_CALL = 64  # what a call of a model costs beside its tokens, in tokens
+
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Positions of ``lengths`` in batches whose padded size, longest by count, is at most ``budget`` tokens.
 
-    Each position comes exactly once, longest first, so that what needs most memory fails first. A text that is
-    longer than the whole budget is a batch of its own.
+    Of all ways to cut the sorted texts it takes the one with the least padding, where a batch more costs as much as
+    ``A_CALL`` tokens: few texts of many lengths, as a server has them, then waste little more than many do. Each position
+    comes exactly once, longest first, so that what needs most memory fails first. A text that is longer than the whole
+    budget is a batch of its own.
     """
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    cuts = _cheapest_cuts([lengths[i] for i in order], budget)
+    for start, end in pairwise(cuts):
+        yield order[start:end]
+
+
+def _cheapest_cuts(lengths: Sequence[int], budget: int) -> list[int]:
+    """Where to cut lengths that fall: the cheapest way to each end is a last batch after the cheapest way to its start."""
+    least, begins = [0.0], [0]
+    for end in range(1, len(lengths) + 1):
+        longer = range(end - 2, -1, -1)
+        starts = [end - 1, *takewhile(lambda start: lengths[start] * (end - start) <= budget, longer)]  # noqa: B023
+        cost, start = min((least[start] + lengths[start] * (end - start) + A_CALL, start) for start in starts)
+        least.append(cost)
+        begins.append(start)
+    cuts = [len(lengths)]
+    while cuts[-1]:
+        cuts.append(begins[cuts[-1]])
+    return cuts[::-1]
 
 
 def map_batched(
