@@ -2,7 +2,7 @@
 
     python -m benchmarks.proxy [--database postgresql] [--requests 600] [--threads 16]
 
-The server behind it is a stub that answers after --latency seconds, the checks are fakes that take no time. In turns, a
+The server behind it is a stub that answers after --latency seconds, give or take --jitter of it; the checks are fakes that take no time. In turns, a
 batch of requests goes to the stub alone and then to it through the proxy, by the same clients; then the results are
 counted. Clients and stub run in processes of their own and take their share of the cores.
 """
@@ -35,10 +35,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=600, help="to each of the two")
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--latency", type=float, default=0.3, help="of the stub, in seconds")
+    parser.add_argument("--jitter", type=float, default=0.3, help="0 makes all clients ask at the same moments")
     parser.add_argument("--threads", type=int, default=16, help="of each server process")
     parser.add_argument("--stream", action="store_true")
     options = parser.parse_args()
-    with stub(options.latency) as upstream:
+    with stub(options.latency, options.jitter) as upstream:
         os.environ["BENCHMARK_UPSTREAM"] = upstream
         with database(options.database) as folder:
             os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.proxy_settings"
@@ -98,9 +99,9 @@ def _client(url: str, key: str, stream: bool, prompts: list[str]) -> list[float]
 
 
 @contextmanager
-def stub(latency: float) -> Iterator[str]:
+def stub(latency: float, jitter: float = 0.0) -> Iterator[str]:
     """The address of a model's server in a process of its own."""
-    command = [sys.executable, "-m", "tests.stub_server", "--latency", str(latency)]
+    command = [sys.executable, "-m", "tests.stub_server", "--latency", str(latency), "--jitter", str(jitter)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None

@@ -72,6 +72,7 @@ class StubServer:
     """
 
     latency: float = 0.0
+    jitter: float = 0.0  # the share of the latency by which it differs, at random (seeded)
     script: dict[int, int | str] = field(default_factory=dict)
     always: int | str | None = None
     rate_429: float = 0.0
@@ -247,7 +248,8 @@ class _Connection(asyncio.Protocol):
             stub.out -= 1
             self.transport.close()
         elif seen.fault != "hang":
-            asyncio.get_running_loop().call_later(stub.latency, self.answer, seen)
+            wait = stub.latency * (1 + stub.jitter * stub.random.uniform(-1, 1))
+            asyncio.get_running_loop().call_later(wait, self.answer, seen)
 
     def answer(self, seen: Seen) -> None:
         if seen.fault is None and isinstance(seen.body, dict) and seen.body.get("stream"):
@@ -297,6 +299,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An OpenAI-compatible server that answers as it is told.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--jitter", type=float, default=0.0, help="the share of it by which it differs at random")
     parser.add_argument("--rate-429", type=float, default=0.0, help="share of requests that are refused")
     parser.add_argument("--retry-after", help="seconds or an HTTP date, sent with each refusal")
     parser.add_argument("--always", help="a fault for every request: a status, hang, disconnect, bad_json ...")
@@ -304,7 +307,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     always = int(given.always) if given.always and given.always.isdigit() else given.always
-    stub = StubServer(port=given.port, latency=given.latency, rate_429=given.rate_429, always=always, seed=given.seed,
+    stub = StubServer(port=given.port, latency=given.latency, jitter=given.jitter, rate_429=given.rate_429, always=always, seed=given.seed,
                       toxic_words=given.toxic,
                       retry_headers={"Retry-After": given.retry_after} if given.retry_after else {})  # fmt: skip
     try:
