@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, takewhile
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 F = TypeVar("F")
 
+A_CALL = 64  # what a call of a large model costs beside its tokens, in tokens
 
-def token_batches(lengths: Sequence[int], budget: int, waste: float = 1.0) -> Iterator[list[int]]:
+
+def token_batches(lengths: Sequence[int], budget: int, a_call: float = A_CALL) -> Iterator[list[int]]:
     """Positions of ``lengths`` in batches whose padded size, longest by count, is at most ``budget`` tokens.
 
-    Each position comes exactly once, longest first, so that what needs most memory fails first. A text that is
-    longer than the whole budget is a batch of its own. At most the share ``waste`` of a batch is padding: a small
-    one makes for smaller batches, which cost little on a CPU.
+    Of all ways to cut the sorted texts it takes the one with the least padding, where a batch more costs as much as
+    ``a_call`` tokens: few texts of many lengths, as a server has them, then waste little more than many do. Each position
+    comes exactly once, longest first, so that what needs most memory fails first. A text that is longer than the whole
+    budget is a batch of its own.
     """
-    batch: list[int] = []
-    tokens = 0
-    for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        padded = lengths[batch[0]] * (len(batch) + 1) if batch else 0
-        if padded > budget or tokens + lengths[position] < padded * (1 - waste):
-            yield batch
-            batch, tokens = [], 0
-        batch.append(position)
-        tokens += lengths[position]
-    if batch:
-        yield batch
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    cuts = _cheapest_cuts([lengths[i] for i in order], budget, a_call)
+    for start, end in pairwise(cuts):
+        yield order[start:end]
+
+
+def _cheapest_cuts(lengths: Sequence[int], budget: int, a_call: float) -> list[int]:
+    """Where to cut lengths that fall: the cheapest way to each end is a last batch after the cheapest way to its start."""
+    least, begins = [0.0], [0]
+    for end in range(1, len(lengths) + 1):
+        longer = range(end - 2, -1, -1)
+        starts = [end - 1, *takewhile(lambda start: lengths[start] * (end - start) <= budget, longer)]  # noqa: B023
+        cost, start = min((least[start] + lengths[start] * (end - start) + a_call, start) for start in starts)
+        least.append(cost)
+        begins.append(start)
+    cuts = [len(lengths)]
+    while cuts[-1]:
+        cuts.append(begins[cuts[-1]])
+    return cuts[::-1]
 
 
 def map_batched(
@@ -36,7 +48,7 @@ def map_batched(
     lengths: Sequence[int],
     budget: int,
     failed: Callable[[Exception], F],
-    waste: float = 1.0,
+    a_call: float = A_CALL,
 ) -> list[R | F]:
     """``function`` over ``items`` in token batches; results in the order of ``items``.
 
@@ -44,7 +56,7 @@ def map_batched(
     ``failed(error)``.
     """
     results: dict[int, R | F] = {}
-    pending = list(token_batches(lengths, budget, waste))[::-1]
+    pending = list(token_batches(lengths, budget, a_call))[::-1]
     while pending:
         batch = pending.pop()
         try:

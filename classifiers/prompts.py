@@ -33,6 +33,8 @@ TEXT_COLUMNS = [
     "sentence",
     "goal",
 ]
+# What every row of an export of results has (runs.exports): its prompts are read back as they were.
+EXPORTED = {"position", "prompt", "answer", "metadata", "reviews", "policy_version", "created_at"}
 
 
 def read_prompts(source: PromptSource, *, on_skip: Callable[[str], None] = lambda reason: None) -> Iterator[Prompt]:
@@ -90,7 +92,7 @@ def _prompts(source: PromptSource, on_skip: Callable[[str], None]) -> Iterator[P
 
 def _prompt(values: Mapping[str, Any], column: str) -> Prompt:
     """The row's Prompt, its position yet to be given; ValueError says what is wrong with the row."""
-    text, rest = _take(values, column)
+    text, rest = _of_export(values) if column == "prompt" and values.keys() >= EXPORTED else _take(values, column)
     if not isinstance(text, str):
         raise ValueError(f"holds {_kind(text)} in its column {column}, not a text")
     if not text.strip():
@@ -99,6 +101,15 @@ def _prompt(values: Mapping[str, Any], column: str) -> Prompt:
     if problem := unstorable(text, name="its text") or unstorable_json(metadata, name="its metadata"):
         raise ValueError(f"cannot be used: {problem}")
     return Prompt(text, metadata=metadata)
+
+
+def _of_export(values: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """The prompt of a result and the metadata that it had, which tables hold as JSON; the rest came later."""
+    metadata = values["metadata"]
+    metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"holds {_kind(metadata)} in its column metadata, not an object")
+    return values["prompt"], metadata
 
 
 def _metadata(values: Mapping[str, Any]) -> dict[str, Any]:

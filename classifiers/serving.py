@@ -64,7 +64,7 @@ class Batcher(Generic[Item, Made]):
     """
 
     def __init__(
-        self, call: Callable[[list[Item]], list[Made]], *, most: int = 64, patience: float = 0.005, room: int = 1024
+        self, call: Callable[[list[Item]], list[Made]], *, most: int = 128, patience: float = 0.005, room: int = 1024
     ) -> None:
         self.call, self.most, self.patience, self.room = call, most, patience, room
         self.waiting: deque[tuple[Item, Future[Made]]] = deque()

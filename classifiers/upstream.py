@@ -105,8 +105,9 @@ class ChatServer:
             raise self.endpoint.explain(error) from error
 
     def _whole(self, body: Mapping[str, Any]) -> Iterator[Piece]:
-        post = self.endpoint.client.with_raw_response.post
-        answered, _ = self.endpoint.ask(lambda **_: post("/chat/completions", cast_to=object, body=dict(body)))
+        raw = need("httpx2", feature="An OpenAI-compatible provider").Response
+        post = self.endpoint.client.post
+        answered, _ = self.endpoint.ask(lambda **_: post("/chat/completions", cast_to=raw, body=dict(body)))
         yield _piece(answered, "message", self.endpoint.name)
 
     def _streamed(self, body: Mapping[str, Any]) -> Iterator[Piece]:

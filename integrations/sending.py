@@ -58,7 +58,10 @@ def post(target: Target, body: bytes, headers: Mapping[str, str]) -> int:
     deadline.start()
     try:
         connection.request("POST", target.path, body, {"Host": target.name, "Connection": "close", **headers})
-        return connection.getresponse().status
+        status = connection.getresponse().status
+        if connection.late:
+            raise TimeoutError("timed out")
+        return status
     finally:
         deadline.cancel()
         connection.close()

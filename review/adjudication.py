@@ -9,8 +9,9 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from audit.services import record
-from classifiers.errors import ConflictError
+from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.types import Stage
+from review.desk import TITLES
 from review.models import Claim, Queue, QueueItem, Review, stages_of
 from review.querysets import FREE
 from review.rights import Person, actor, check_adjudicate, knows_verdicts
@@ -71,10 +72,22 @@ def _not_by(items: QuerySet[QueueItem], person: Person) -> QuerySet[QueueItem]:
 
 def waiting_by_queue(person: Person) -> list[tuple[Queue, int]]:
     """The queues in which something waits for this person to be settled, and how much."""
-    open_to = Queue.objects.member_of(person)
-    items = QueueItem.objects.filter(state=QueueItem.State.NEEDS_ADJUDICATION, queue__in=open_to)
-    counts = dict(_not_by(items, person).order_by().values_list("queue").annotate(n=Count("pk")))
-    return [(queue, counts[queue.pk]) for queue in open_to.filter(pk__in=counts).order_by("pk")]
+    counts = dict(waiting_anywhere(person).order_by().values_list("queue").annotate(n=Count("pk")))
+    return [(queue, counts[queue.pk]) for queue in Queue.objects.filter(pk__in=counts).order_by("pk")]
+
+
+def waiting_anywhere(person: Person) -> QuerySet[QueueItem]:
+    """What waits for this person in all queues that are open to them."""
+    items = QueueItem.objects.filter(state=QueueItem.State.NEEDS_ADJUDICATION)
+    return _not_by(items.filter(queue__in=Queue.objects.member_of(person)), person)
+
+
+def find_item(pk: int) -> QueueItem:
+    """Raises NotFoundError."""
+    item = QueueItem.objects.select_related("queue", "result").filter(pk=pk).first()
+    if item is None:
+        raise NotFoundError("There is no such result in a queue. List what waits for you.")
+    return item
 
 
 def summaries(items: Sequence[QueueItem]) -> list[Summary]:
@@ -92,6 +105,12 @@ def summaries(items: Sequence[QueueItem]) -> list[Summary]:
 def asked(item: QueueItem) -> list[Stage]:
     """What an adjudication of the item decides on."""
     return stages_of(item.queue, item.result)
+
+
+def check_all_asked(item: QueueItem, labels: Mapping[Stage, str]) -> None:
+    """An adjudication decides on everything that is asked. Raises InputError."""
+    if missing := [TITLES[stage].lower() for stage in asked(item) if not labels.get(stage)]:
+        raise InputError(f"Say SAFE or TOXIC for the {' and the '.join(missing)}.")
 
 
 def open_case(item: QueueItem, *, by: Person) -> Case:

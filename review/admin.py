@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from review.models import BulkAction, Preferences, Queue, Review, SavedView
-from review.views import bulk, figures, known, lead, mine, saved, settle, work
+from review.views import bulk, exports, figures, known, lead, mine, saved, settle, work
 from review.views.pages import Page
 
 
@@ -28,7 +28,7 @@ class Pages(admin.ModelAdmin):
 class QueueAdmin(Pages):
     pages = (
         *(*work.queue_pages, *lead.queue_pages, *known.queue_pages, *settle.queue_pages),
-        *figures.queue_pages,
+        *(*figures.queue_pages, *exports.export_pages),
     )
 
 

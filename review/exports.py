@@ -1,16 +1,14 @@
-"""The reviews of a queue, and the results of a run, for people elsewhere: as JSONL and CSV, a few results at a time."""
+"""The reviews of a queue, and the results of a run, for people elsewhere, a few results at a time."""
 
 from __future__ import annotations
 
 import csv
-import hmac
 import json
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
@@ -21,12 +19,12 @@ from classifiers.types import Stage
 from moderation.models import ClassifierVersion
 from review.models import Queue, QueueItem, Review, text_of
 from review.rights import Person, actor, need
-from runs.exports import Line, cell, csv_lines, jsonl_lines
+from review.votes import Names, named
+from runs.exports import Line, Reading, cell, check_form, note_export, pieces
 from runs.models import Result, Run, Verdict
 
 PAGE = 50
 NOT_READ = ("categories", "thresholds", "spans", "flagged", "reason")
-Names: TypeAlias = Mapping[int, str]
 OF_RESULT = ("run", "position", "prompt", "answer", "sampled", "known", "state")
 OF_STAGE = ("machine", "score", "human", "provenance", "effective")
 OF_REVIEW = ("reviewer", "label", "categories", "note", "cause", "blind", "given_at", "standing")
@@ -47,27 +45,20 @@ def export_reviews(queue: Queue, *, form: str, pseudonyms: bool, by: Person) -> 
     return WRITERS[form](_rows(queue, until), _names(queue, until, pseudonyms=pseudonyms))
 
 
-def export_results(run: Run, *, form: str, by: Person) -> Iterator[str]:
-    """All results of a run with what people made of them, a piece at a time; recorded like the other."""
+def export_results(
+    run: Run, *, form: str, by: Person, filters: Mapping[str, str], pseudonyms: bool = False
+) -> Iterator[bytes]:
+    """Results of a run with what people made of them, a piece at a time; recorded like the other."""
     need(by, "review.export", "take results out")
-    if form not in OF_RUN:
-        raise InputError(f"Results are written here as one of: {', '.join(OF_RUN)}; export_run writes other forms too.")
-    with transaction.atomic():
-        record("run.exported", actor=actor(by), target=run, data={"form": form})
-    return OF_RUN[form](run)
-
-
-OF_RUN: Mapping[str, Callable[[Run], Iterator[str]]] = {"jsonl": jsonl_lines, "csv": csv_lines}
+    check_form(form)
+    reading = Reading(run, filters, pseudonyms=pseudonyms)
+    note_export(reading, form, actor=actor(by))
+    return pieces(reading, form)
 
 
 def _names(queue: Queue, until: int, *, pseudonyms: bool) -> Names:
     reviewed = Review.objects.filter(item__queue=queue, pk__lte=until).order_by()
-    people = dict(reviewed.values_list("reviewer", "reviewer__username").distinct())
-    if not pseudonyms:
-        return people
-    salt = secrets.token_bytes(32)
-    shuffled = sorted(people, key=lambda pk: hmac.digest(salt, str(pk).encode(), "sha256"))
-    return {pk: f"r{number}" for number, pk in enumerate(shuffled, start=1)}
+    return named(dict(reviewed.values_list("reviewer", "reviewer__username").distinct()), pseudonyms=pseudonyms)
 
 
 @dataclass(frozen=True, slots=True)

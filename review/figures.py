@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from classifiers import agreement
 from classifiers.agreement import Estimate, Ratings
@@ -194,6 +194,5 @@ def _answers(scope: Scope) -> dict[int, list[bool]]:
 
 def of_result(result_id: int) -> list[Review]:
     """All that people said of a result, oldest first; ``has_later`` is whether something else took its place."""
-    later = Review.objects.filter(supersedes=OuterRef("pk"))
     reviews = Review.objects.filter(result=result_id).select_related("reviewer", "item__queue")
-    return list(reviews.annotate(has_later=Exists(later)).order_by("pk"))
+    return list(reviews.with_later().order_by("pk"))

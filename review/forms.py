@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import User
 
 from review.bulk import MAX_REASON
 from review.models import Queue
-from review.places import ACCOUNTS
+from review.places import able_to_review
 from review.queues import SETTINGS
 from runs import filters
 from runs.filters import ResultFilter
@@ -23,8 +22,7 @@ class People(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     """Those who may review."""
 
     def __init__(self, **options: Any) -> None:
-        able = User.objects.with_perm("review.work", is_active=True, backend=ACCOUNTS).order_by("username")
-        super().__init__(able, required=False, **options)
+        super().__init__(able_to_review(), required=False, **options)
 
 
 class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,17 @@ def left(queue: Queue, person: Person) -> int:
 
 def places(person: Person) -> list[Place]:
     """The queues in which the person may work now, those with work first."""
-    queues = list(_workable(person))
+    found = places_in(workable(person), person).values()
+    return sorted(found, key=lambda place: (not place.held, not place.left, -place.queue.pk))
+
+
+def places_in(queues: Iterable[Queue], person: Person) -> dict[int, Place]:
+    """By the number of the queue; ``queues`` are some in which the person may work."""
+    queues = list(queues)
     waiting = _left(queues, person)
     mine = Claim.objects.filter(reviewer=person, state=Claim.State.HELD, item__queue__in=queues)
     held = dict(mine.order_by().values_list("item__queue").annotate(n=Count("pk")))
-    found = [Place(queue, waiting[queue.pk], held.get(queue.pk, 0)) for queue in queues]
-    return sorted(found, key=lambda place: (not place.held, not place.left, -place.queue.pk))
+    return {queue.pk: Place(queue, waiting[queue.pk], held.get(queue.pk, 0)) for queue in queues}
 
 
 def closed_to(person: Person) -> int:
@@ -55,12 +60,17 @@ def closed_to(person: Person) -> int:
 
 def colleagues(queue: Queue, person: Person) -> QuerySet[User]:
     """Who else may review in the queue, by name: a held result can be handed to them."""
-    able = User.objects.with_perm("review.work", is_active=True, backend=ACCOUNTS)
+    able = able_to_review()
     if queue.blind:
         able = able.exclude(pk__in=_knowing("runs.view_result")).exclude(pk__in=_knowing("review.oversee"))
     if queue.restricted:
         able = able.filter(pk__in=queue.seats.filter(member=True).values("user"))
-    return able.exclude(pk=person.pk).order_by("username")
+    return able.exclude(pk=person.pk)
+
+
+def able_to_review() -> QuerySet[User]:
+    """Those who may be members of a queue."""
+    return User.objects.with_perm("review.work", is_active=True, backend=ACCOUNTS).order_by("username")
 
 
 def colleague(name: str) -> User:
@@ -75,7 +85,10 @@ def _knowing(permission: str) -> QuerySet[User]:
     return User.objects.with_perm(permission, backend=ACCOUNTS)
 
 
-def _workable(person: Person) -> QuerySet[Queue]:
+def workable(person: Person) -> QuerySet[Queue]:
+    """The queues in which the person may work now."""
+    if not person.has_perm("review.work"):
+        return Queue.objects.none()
     queues = Queue.objects.open_to(person).order_by("-pk")
     return queues.filter(blind=False) if knows_verdicts(person) else queues
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.apps import apps
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -28,6 +28,11 @@ class QueueQuerySet(QuerySet["Queue"]):
         """Those that are for everybody, and those of which this person is a member."""
         seat = apps.get_model("review", "Seat").objects.filter(queue=OuterRef("pk"), user=user, member=True)
         return self.filter(Q(restricted=False) | Exists(seat))
+
+    def with_members(self) -> QueueQuerySet:
+        """``members`` are their seats, with the people."""
+        seats = apps.get_model("review", "Seat").objects.filter(member=True).select_related("user")
+        return self.prefetch_related(Prefetch("seats", seats.order_by("user__username"), to_attr="members"))
 
 
 class QueueItemQuerySet(QuerySet["QueueItem"]):
@@ -55,6 +60,10 @@ class ReviewQuerySet(QuerySet["Review"]):
     def current(self) -> ReviewQuerySet:
         """The last word of each person on each result and stage, unless it was taken back."""
         return self.filter(superseded_by=None).exclude(label="")
+
+    def with_later(self) -> ReviewQuerySet:
+        """``has_later`` is whether something else took a review's place."""
+        return self.annotate(has_later=Exists(self.model.objects.filter(supersedes=OuterRef("pk"))))
 
     def votes(self) -> ReviewQuerySet:
         """Current ones that count towards what people agree on: not the answers to known ones, no adjudications."""

@@ -264,6 +264,14 @@ def _check_known(queue: Queue, result: Result, labels: Mapping[Stage, str] | Non
         raise InputError(f"Say SAFE or TOXIC for each of: {', '.join(stage.lower() for stage in asked)}.")
 
 
+def find_queue(pk: int) -> Queue:
+    """Raises NotFoundError."""
+    queue = Queue.objects.filter(pk=pk).first()
+    if queue is None:
+        raise NotFoundError("There is no such queue: it may have been deleted. Nothing was changed; take another one.")
+    return queue
+
+
 def find_item(queue: Queue, pk: int) -> QueueItem:
     item = queue.items.select_related("queue", "result").filter(pk=pk).first()
     if item is None:

@@ -15,7 +15,7 @@ from django_q.models import Schedule
 from audit.admin import ReadOnly
 from audit.templatetags.display import visible
 from runs.models import Result, Run, RunLog
-from runs.views import results, runs, trying
+from runs.views import new, results, runs, trying
 
 # Its form takes the name of any function there is, to be run by the workers; schedule_run takes runs only.
 admin.site.unregister(Schedule)
@@ -44,6 +44,7 @@ class RunAdmin(OwnPages):
     routes = (
         ("", runs.run_list, "changelist"),
         ("try/", trying.try_text, "try"),
+        ("new/", new.new_run, "new"),
         ("<int:pk>/", runs.run_page, "change"),
         ("<int:pk>/state/", runs.run_state, "state"),
         ("<int:pk>/cancel/", runs.run_cancel, "cancel"),

@@ -1,30 +1,159 @@
-"""Results as JSON, JSONL, CSV and Parquet, read and written a few at a time."""
+"""Results as JSON, JSONL, CSV and Parquet, read and written a page at a time: memory stays flat however many there are.
+
+What is JSON in the database goes into JSON as it stands there, without being read and written anew.
+"""
 
 from __future__ import annotations
 
 import csv
-import json
+import io
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
+import orjson
+from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Prefetch
+from django.db.models.functions import Cast
+from django.utils.module_loading import import_string
 
 from audit.services import record
 from classifiers.errors import InputError
-from runs.models import ModerationResult, Result, Run, Verdict
+from classifiers.types import Stage
+from moderation.models import ClassifierVersion
+from runs import filters
+from runs.expressions import Among
+from runs.models import ModerationResult, Provenance, Result, Run, Verdict
 
-PAGE = 500
+PAGE = 1000
+# So many are looked up at once: for some filters that takes longer than reading a page.
+AHEAD = 20_000
+# Bytes that are handed on at once, at least; and of a row group of Parquet.
+PIECE, GROUP = 2**16, 2**22
 FIELDS = {field.name: field for field in ModerationResult._meta.concrete_fields}
+MORE = ("metadata", "verdicts", "reviews")
+SAID_JSON = ("categories", "flagged", "thresholds", "spans")
+VERSION = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype")
 # What a spreadsheet would take for a formula, and such a text with the mark already before it.
 FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")  # noqa: RUF001 - full-width signs count too
+Verdicts: TypeAlias = dict[tuple[int, str], list[dict[str, Any]]]
+# By the numbers of results, all that people said of each.
+Votes: TypeAlias = Callable[[Sequence[int]], Mapping[int, Sequence[Mapping[str, Any]]]]
+
+
+def votes(*, pseudonyms: bool = False) -> Votes:
+    """What people said, as the app above says it: ``runs`` may not import it."""
+    found: Votes = import_string(settings.SAFETY_VOTES)(pseudonyms=pseudonyms)
+    return found
+
+
+@dataclass
+class Reading:
+    """The results of a run that filters choose, in order; ``done`` counts those that were read."""
+
+    run: Run
+    filters: Mapping[str, str] = field(default_factory=dict)
+    pseudonyms: bool = False
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        """InputError when a filter is none, or names a run."""
+        if "run" in self.filters:
+            raise InputError("The run is named already. Leave it out of the filters.")
+        self.chosen = filters.results({**self.filters, "run": str(self.run.pk)}).order_by("position")
+        self.votes = votes(pseudonyms=self.pseudonyms)
+        self.versions = _Versions()
+
+    def pages(self) -> Iterator[Page]:
+        last = -1
+        while ahead := list(self.chosen.filter(position__gt=last).values_list("position", "pk")[:AHEAD]):
+            last = ahead[-1][0]
+            for start in range(0, len(ahead), PAGE):
+                numbers = [pk for _, pk in ahead[start : start + PAGE]]
+                yield Page(numbers, _verdicts(numbers, self.versions), self.votes(numbers))
+                self.done += len(numbers)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some results by number, in order; the verdicts by number and stage, and by number what people said."""
+
+    numbers: Sequence[int]
+    verdicts: Verdicts
+    reviews: Mapping[int, Sequence[Mapping[str, Any]]]
+
+
+class _Versions(dict[int | None, Mapping[str, Any]]):
+    """What each version of a classifier is, looked up when it first comes."""
+
+    def __missing__(self, pk: int | None) -> Mapping[str, Any]:
+        row = ClassifierVersion.objects.filter(pk=pk).values(*VERSION).first() if pk else None
+        self[pk] = row or dict.fromkeys(VERSION)
+        return self[pk]
+
+
+def _as_text(name: str) -> Cast:
+    """A JSON column as the text that it is kept as."""
+    return Cast(name, models.TextField())
+
+
+SAID = ("check_name", "label", "score", "categories", "flagged", "thresholds", "spans", "reason", "recalled", "latency")
+
+
+def _verdicts(numbers: Sequence[int], versions: _Versions) -> Verdicts:
+    columns: list[Any] = [_as_text(name) if name in SAID_JSON else name for name in SAID]
+    # As a number, which no converter of Django's looks at on its way.
+    columns[SAID.index("recalled")] = Cast("recalled", models.IntegerField())
+    rows = Verdict.objects.filter(Among("result_id", numbers=numbers)).values_list(
+        "pk", "result_id", "stage", "version_id", *columns
+    )
+    found: Verdicts = defaultdict(list)
+    as_json = orjson.Fragment
+    # Sorted here and not by the database, which would copy the rows for it; written out, for it is the longest loop of all.
+    for _, pk, stage, version, *said in sorted(rows):
+        check, label, score, categories, flagged, thresholds, spans, reason, recalled, latency = said
+        found[pk, stage].append(
+            {
+                "check": check,
+                "stage": stage,
+                "label": label,
+                "score": score,
+                "categories": as_json(categories),
+                "flagged": as_json(flagged),
+                "thresholds": as_json(thresholds),
+                "spans": as_json(spans),
+                "reason": reason,
+                **versions[version],
+                "recalled": bool(recalled),
+                "latency": latency,
+            }
+        )
+    return found
+
+
+# JSON
+
+OBJECT = ("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "created_at")
+# For datasets.load_dataset("json", features=…), which else takes the types of the first ten megabytes for those of all.
+FEATURES = {
+    **{name: {"dtype": "int64", "_type": "Value"} for name in ("position", "policy_version")},
+    **{name: {"dtype": "string", "_type": "Value"} for name in ("prompt", "answer", "created_at")},
+    **{name: {"_type": "Json"} for name in ("metadata", "input", "output", "reviews")},
+}
+STAGE = ("label", "score", "provenance")
+COLUMNS = (
+    *("position", "pk", "prompt", "answer", "created_at"),
+    *(f"{stage}_{name}" for stage in ("input", "output") for name in STAGE),
+    *("human_input_label", "human_output_label"),
+)
+JSON_COLUMNS = ("metadata", "input_categories", "output_categories")
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
@@ -40,92 +169,96 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "counts": {"total": run.total, "skipped": run.skipped, **Result.objects.filter(run=run).counts()},
         "prompts_digest": run.prompts_digest,
         "created_by": run.created_by,
-        "created_at": _time(run.created_at),
-        "started_at": _time(run.started_at),
-        "finished_at": _time(run.finished_at),
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
         "seconds": seconds,
     }
 
 
-def result_as_json(result: Result) -> dict[str, Any]:
-    """One result with everything but raw payloads, as the JSON file and a line of JSONL hold it."""
+def _objects(reading: Reading) -> Iterator[bytes]:
+    """Each result with everything but raw payloads, as the JSON file and a line of JSONL hold it."""
+    texts = {f"{name}_text": _as_text(name) for name in JSON_COLUMNS}
+    for page in reading.pages():
+        rows = Result.objects.filter(Among("pk", numbers=page.numbers)).annotate(**texts)
+        for row in sorted(rows.values_list(*COLUMNS, *texts, named=True)):  # by their positions, which come first
+            yield orjson.dumps(_object(row, page))
+
+
+def _object(row: Any, page: Page) -> dict[str, Any]:
+    first, second = (row.input_label, row.input_score), (row.output_label, row.output_score)
+    people = (row.human_input_label, row.input_provenance), (row.human_output_label, row.output_provenance)
+    output = _stage(*second, row.output_categories_text, *people[1], page.verdicts.get((row.pk, "OUTPUT"), ()))
     return {
-        "position": result.position,
-        "prompt": result.prompt,
-        "answer": result.answer,
-        "metadata": result.metadata,
-        "input": _stage(result, "input"),
-        "output": _stage(result, "output") if result.output_label else None,
-        "created_at": _time(result.created_at),
+        "position": row.position,
+        "prompt": row.prompt,
+        "answer": row.answer,
+        "metadata": orjson.Fragment(row.metadata_text),
+        "input": _stage(*first, row.input_categories_text, *people[0], page.verdicts.get((row.pk, "INPUT"), ())),
+        "output": output if row.output_label else None,
+        "reviews": page.reviews.get(row.pk, ()),
+        "policy_version": None,
+        "created_at": row.created_at,
     }
 
 
-def _stage(result: Result, stage: str) -> dict[str, Any]:
+def _stage(
+    label: str | None, score: float | None, categories: str, human: str | None, provenance: str, verdicts: Any
+) -> dict[str, Any]:
     return {
-        "label": getattr(result, f"{stage}_label"),
-        "score": getattr(result, f"{stage}_score"),
-        "categories": getattr(result, f"{stage}_categories"),
-        "verdicts": [_verdict(v) for v in result.verdicts.all() if v.stage == stage.upper()],
+        "label": label,
+        "score": score,
+        "categories": orjson.Fragment(categories),
+        "human": human,
+        "provenance": provenance,
+        "effective": label if provenance == Provenance.MACHINE else human,
+        "verdicts": verdicts,
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    version = verdict.version
-    return {
-        "check": verdict.check_name,
-        "label": verdict.label,
-        "score": verdict.score,
-        "categories": verdict.categories,
-        "flagged": verdict.flagged,
-        "thresholds": verdict.thresholds,
-        "spans": verdict.spans,
-        "reason": verdict.reason,
-        "provider": version and version.provider,
-        "model": version and version.model,
-        "revision": version and version.revision,
-        "adapter_digest": version and version.adapter_digest,
-        "template_hash": version and version.template_hash,
-        "dtype": version and version.dtype,
-        "recalled": verdict.recalled,
-        "latency": verdict.latency,
-    }
+def _jsonl(reading: Reading) -> Iterator[bytes]:
+    return (line + b"\n" for line in _objects(reading))
 
 
-def results_of(run: Run) -> Iterator[Result]:
-    """All results in order, with their verdicts, a page in memory at a time; a page that was gone through loses them."""
-    verdicts = Prefetch("verdicts", Verdict.objects.order_by("pk"))
-    results = Result.objects.filter(run=run).order_by("position").prefetch_related(verdicts, "verdicts__version")
-    last = -1
-    while page := list(results.filter(position__gt=last)[:PAGE]):
-        yield from page
-        last = page[-1].position
-        for result in page:
-            # Verdicts point back to their result: long texts would wait in such rings for the garbage collector.
-            vars(result)["_prefetched_objects_cache"].clear()
-
-
-def write_json(run: Run, stream: IO[str]) -> None:
+def _json(reading: Reading) -> Iterator[bytes]:
     """``{"results": [...], "run": {...}}``: the run comes last, so that its counts are those of the results."""
-    stream.write('{"results": [\n')
-    for index, result in enumerate(results_of(run)):
-        stream.write(",\n" * bool(index) + _json(result_as_json(result)))
-    stream.write('\n], "run": ' + _json(run_as_json(run)) + "}\n")
+    yield b'{"results": [\n'
+    for index, line in enumerate(_objects(reading)):
+        yield b",\n" * bool(index) + line
+    yield b'\n], "run": ' + orjson.dumps(run_as_json(reading.run)) + b"}\n"
 
 
-def jsonl_lines(run: Run) -> Iterator[str]:
-    for result in results_of(run):
-        yield _json(result_as_json(result)) + "\n"
+# Tables
 
 
-def csv_lines(run: Run) -> Iterator[str]:
-    """The columns of moderation_results, then the metadata, lists and objects as JSON.
+def _rows(page: Page, run: Run) -> Iterator[dict[str, Any]]:
+    """The rows of moderation_results with what else is known of each; of JSON, what is no list of texts is text."""
+    found = Result.objects.filter(Among("pk", numbers=page.numbers)).values_list("position", "pk", _as_text("metadata"))
+    more = {position: (pk, metadata) for position, pk, metadata in found}
+    for row in (
+        ModerationResult.objects.filter(Among("position", numbers=more), run_id=run.pk)
+        .order_by("position")
+        .values(*FIELDS)
+    ):
+        pk, metadata = more[row["position"]]
+        reviews = page.reviews.get(pk, ())
+        # Here too under their pseudonyms, when those are asked for.
+        row["reviewers"] = ", ".join(sorted({each["reviewer"] for each in reviews if each["current"]})) or None
+        verdicts = [verdict for stage in Stage for verdict in page.verdicts.get((pk, stage), ())]
+        yield {**row, "metadata": metadata, "verdicts": _text(verdicts), "reviews": _text(reviews)}
 
-    A text that a spreadsheet would take for a formula has a ``'`` before it; without that mark it is the text again.
-    """
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _csv(reading: Reading) -> Iterator[bytes]:
+    """A text that a spreadsheet would take for a formula has a ``'`` before it; without that mark it is the text again."""
     writer = csv.writer(Line())
-    yield writer.writerow([*FIELDS, "metadata"])
-    for row in rows_of(run):
-        yield writer.writerow([cell(value) for value in row.values()])
+    yield writer.writerow([*FIELDS, *MORE]).encode()
+    for page in reading.pages():
+        for row in _rows(page, reading.run):
+            yield writer.writerow([cell(value) for value in row.values()]).encode()
 
 
 class Line:
@@ -135,10 +268,35 @@ class Line:
         return line
 
 
-def write_parquet(run: Run, stream: IO[bytes]) -> None:
-    """The same columns with their types; the metadata as JSON, since each row may have other keys."""
+def cell(value: Any) -> Any:
+    """A value as a cell of CSV, with a ``'`` before a text that a spreadsheet would take for a formula."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | dict):
+        return _text(value)
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def _parquet(reading: Reading) -> Iterator[bytes]:
+    """The same columns with their types, in row groups that are handed on as soon as they are whole."""
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+    schema, pipe, group = _schema(), _Pipe(), []
+    with pq.ParquetWriter(pipe, schema) as writer:
+        for page in reading.pages():
+            group.append(pa.Table.from_pylist(list(_rows(page, reading.run)), schema=schema))
+            if sum(table.nbytes for table in group) >= GROUP:
+                writer.write_table(pa.concat_tables(group))
+                group = []
+                yield pipe.taken()
+        if group:
+            writer.write_table(pa.concat_tables(group))
+    yield pipe.taken()
+
+
+def _schema() -> Any:
+    import pyarrow as pa
 
     kinds = {
         models.JSONField: pa.list_(pa.string()),
@@ -150,64 +308,90 @@ def write_parquet(run: Run, stream: IO[bytes]) -> None:
         (name, next((kind for cls, kind in kinds.items() if isinstance(field, cls)), pa.string()))
         for name, field in FIELDS.items()
     ]
-    schema = pa.schema([*columns, ("metadata", pa.string())])
-    rows = ({**row, "metadata": _json(row["metadata"])} for row in rows_of(run))
-    with pq.ParquetWriter(stream, schema) as writer:
-        while page := list(islice(rows, PAGE)):
-            writer.write_table(pa.Table.from_pylist(page, schema=schema))
+    return pa.schema([*columns, *((name, pa.string()) for name in MORE)])
 
 
-def rows_of(run: Run) -> Iterator[dict[str, Any]]:
-    """The rows of moderation_results with their metadata, in order, a page in memory at a time."""
-    rows = ModerationResult.objects.filter(run_id=run.pk).order_by("position").values(*FIELDS)
-    last = -1
-    while page := list(rows.filter(position__gt=last)[:PAGE]):
-        first, last = page[0]["position"], page[-1]["position"]
-        of_page = Result.objects.filter(run=run, position__range=(first, last))
-        metadata = dict(of_page.values_list("position", "metadata"))
-        yield from ({**row, "metadata": metadata[row["position"]]} for row in page)
+class _Pipe(io.RawIOBase):
+    """Keeps what is written to it until it is taken."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        parts, self.parts = self.parts, []
+        return b"".join(parts)
 
 
-def cell(value: Any) -> Any:
-    """A value as a cell of CSV, with a ``'`` before a text that a spreadsheet would take for a formula."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list | dict):
-        return _json(value)
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+# Out
 
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _time(value: datetime | None) -> str | None:
-    return value.isoformat() if value else None
-
-
-WRITERS: Mapping[str, Callable[[Run, Any], None]] = {
-    "json": write_json,
-    "jsonl": lambda run, stream: stream.writelines(jsonl_lines(run)),
-    "csv": lambda run, stream: stream.writelines(csv_lines(run)),
-    "parquet": write_parquet,
+FORMS: Mapping[str, Callable[[Reading], Iterator[bytes]]] = {
+    "json": _json,
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _parquet,
 }
+TYPES = {
+    "json": "application/json",
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+
+def check_form(form: str) -> None:
+    if form not in FORMS:
+        raise InputError(f"Results are written as one of: {', '.join(FORMS)}. {form[:60]!r} is none of them.")
 
 
 def form_of(path: Path) -> str:
     """The form of export that a file's name asks for."""
     form = path.suffix.lower().lstrip(".")
-    if form not in WRITERS:
-        raise InputError(f"The name of {path} does not say how to write it. Name one of: {', '.join(WRITERS)}.")
+    if form not in FORMS:
+        raise InputError(f"The name of {path} does not say how to write it. Name one of: {', '.join(FORMS)}.")
     return form
 
 
-def export_run(run: Run, *, form: str, path: Path, actor: str) -> None:
-    """Writes all results of a run to a file that appears when it is whole, and records who took them out."""
+def columns(form: str) -> Sequence[str]:
+    """Of a table, or of each object."""
+    return OBJECT if form.startswith("json") else [*FIELDS, *MORE]
+
+
+def pieces(reading: Reading, form: str) -> Iterator[bytes]:
+    """The whole export, some tens of kilobytes at a time."""
+    return _gathered(FORMS[form](reading))
+
+
+def _gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    held, size = [], 0
+    for part in parts:
+        held.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
+
+
+def note_export(reading: Reading, form: str, *, actor: str, **more: Any) -> None:
+    """Records who took which results out; in a transaction of its own or of what else is done then."""
+    asked = {"form": form, "filters": dict(reading.filters), "pseudonyms": reading.pseudonyms, **more}
+    with transaction.atomic():
+        record("run.exported", actor=actor, target=reading.run, data=asked)
+
+
+def export_run(reading: Reading, *, form: str, path: Path, actor: str) -> None:
+    """Writes results of a run to a file that appears when it is whole, and records who took them out."""
     check_writable(path)
-    with new_file(path, binary=form == "parquet") as stream:
-        WRITERS[form](run, stream)
-        with transaction.atomic():
-            record("run.exported", actor=actor, target=run, data={"form": form})
+    with new_file(path, binary=True) as stream:
+        stream.writelines(pieces(reading, form))
+        note_export(reading, form, actor=actor)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from django.db.models import BooleanField, Func, IntegerField
+from django.db.models import BooleanField, FloatField, Func, IntegerField
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,6 +26,14 @@ class Holds(Func):
         return self.as_sql(compiler, connection, template="(%(expressions)s)", arg_joiner=" ? ", **context)
 
 
+class Ranked(Func):
+    """A score to sort by: where there is none, it is below all. An index holds it, which a value bound to the query
+    could not be found in."""
+
+    template = "COALESCE(%(expressions)s, -1.0)"
+    output_field = FloatField()
+
+
 class Bin(Func):
     """In which of twenty equal bins, from 0, a score in [0, 1] lies; 1 lies in the last, NULL in none.
 
@@ -41,3 +49,19 @@ class Bin(Func):
         # LEAST, unlike MIN above, ignores NULL.
         rows = "CASE WHEN %(expressions)s < 1 THEN FLOOR(%(expressions)s * 20)::integer WHEN %(expressions)s >= 1 THEN 19 END"
         return self.as_sql(compiler, connection, template=rows, **context)
+
+
+class Among(Func):
+    """Whether a number is one of many, which go to the database in one parameter: ``Among("pk", numbers=[1, 2])``."""
+
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self._as(compiler, "{} IN (SELECT value FROM json_each(%s))", "[{}]")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self._as(compiler, "{} = ANY(%s::bigint[])", "{{{}}}")
+
+    def _as(self, compiler: SQLCompiler, condition: str, numbers: str) -> SQL:
+        column, params = compiler.compile(self.source_expressions[0])
+        return condition.format(column), (*params, numbers.format(",".join(map(str, self.extra["numbers"]))))

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from runs.models import Chunk, Run
+from runs.models import Chunk, Export, Run
 from runs.querysets import ChunkQuerySet
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,11 @@ def is_dead(holder: str) -> bool:
 
 
 def held_by(pids: Container[int]) -> bool:
-    """Whether one of these processes of this machine holds a chunk and has said so within a lease."""
-    live = Chunk.objects.filter(state=Chunk.State.HELD, lease_until__gt=timezone.now())
-    for holder in live.values_list("holder", flat=True):
+    """Whether one of these processes of this machine holds a chunk, or writes an export, and has said so within a lease."""
+    since = timezone.now() - timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+    chunks = Chunk.objects.filter(state=Chunk.State.HELD, lease_until__gt=timezone.now())
+    exports = Export.objects.filter(state=Export.State.RUNNING, moved_at__gt=since)
+    for holder in (*chunks.values_list("holder", flat=True), *exports.values_list("holder", flat=True)):
         host, pid, _ = holder.rsplit(":", 2)
         if host == socket.gethostname() and int(pid) in pids:
             return True

@@ -9,6 +9,8 @@ from django.db.models import F, Q
 from classifiers import types
 from classifiers.types import Prompt
 from moderation.models import ClassifierVersion
+from runs import querysets
+from runs.expressions import Ranked
 from runs.querysets import ChunkQuerySet, ResultQuerySet, RunQuerySet, VerdictQuerySet
 
 LABELS = [(label.value, label.value.capitalize()) for label in types.Label]
@@ -206,6 +208,11 @@ class Result(models.Model):
             ),
             models.Index(fields=["run", "position"], condition=Q(reviewed_at__isnull=False), name="result_reviewed"),
             models.Index(fields=["run", "position"], condition=Q(disputed=True), name="result_disputed"),
+            # Results by their scores.
+            *(
+                models.Index(F("run"), Ranked(f"{stage}_score"), F("id"), name=f"result_{stage}_score")
+                for stage in querysets.STAGES
+            ),
             # Whatever results are filtered and counted by: looked through without reading the rows, which hold the texts.
             models.Index(
                 fields=[
@@ -334,7 +341,8 @@ class Export(models.Model):
     error = models.TextField(blank=True)
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
-    # The last sign of life of whoever writes it.
+    # The process that writes it, as of a chunk, and its last sign of life.
+    holder = models.CharField(max_length=200, blank=True)
     moved_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Func, IntegerField, Lookup, Value
-from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan, LessThan
 
 from classifiers.errors import InputError, NotFoundError
+from runs.expressions import Ranked
 from runs.models import Result
 from runs.querysets import ResultQuerySet
 
 SIZE = 50
 COUNTED = 1000
 # What a page may be sorted by, and whether from high to low; results without a score come last.
-ORDERS = {
+ORDERS: dict[str, tuple[tuple[str, ...], bool]] = {
     "place": (("run_id", "position"), False),
     "newest": (("run_id", "position"), True),
     "input_score": (("sorted_score", "pk"), True),
@@ -35,18 +35,32 @@ class Page:
 
 
 def page(
-    results: ResultQuerySet, *, order: str, before: int | None = None, after: int | None = None, size: int = SIZE
+    results: ResultQuerySet,
+    *,
+    order: str,
+    run: int | None = None,
+    before: int | None = None,
+    after: int | None = None,
+    size: int = SIZE,
 ) -> Page:
     """The results that come before or after one in this order, at most ``size``; else the first.
+
+    ``run`` is the one that all of them are of, if they are of one. SQLite goes to a position in the index only if it is
+    not asked to compare the run as well.
 
     Ids are sought first, without reading the rows, which hold the texts; then the rows of this page.
     """
     keys, descending = _known(order)
+    if run is not None and "position" in keys:
+        keys = ("position",)
     backwards = before is not None
     ids = _sorted(results, order).order_by(*(f"-{key}" if descending != backwards else key for key in keys))
     start = before or after
     if start is not None:
-        ids = ids.filter(_beyond(keys, _place(start, order), descending != backwards))
+        place, down = _place(start, order, keys), descending != backwards
+        ids = ids.filter(_beyond(keys, place, down))
+        if "sorted_score" in keys:  # which SQLite finds in the index alone, and not with what is behind it
+            ids = ids.filter(**{f"sorted_score__{'lte' if down else 'gte'}": place[0]})
     found = list(ids.values_list("pk", flat=True)[: size + 1])
     more, found = len(found) > size, found[:size]
     if backwards:
@@ -73,7 +87,7 @@ def neighbours(results: ResultQuerySet, result: Result) -> tuple[int | None, int
     return first, second
 
 
-def _known(order: str) -> tuple[tuple[str, str], bool]:
+def _known(order: str) -> tuple[tuple[str, ...], bool]:
     try:
         return ORDERS[order]
     except KeyError:
@@ -81,18 +95,17 @@ def _known(order: str) -> tuple[tuple[str, str], bool]:
 
 
 def _sorted(results: ResultQuerySet, order: str) -> ResultQuerySet:
-    return results.annotate(sorted_score=Coalesce(F(order), Value(-1.0))) if order.endswith("score") else results
+    return results.annotate(sorted_score=Ranked(order)) if order.endswith("score") else results
 
 
-def _place(pk: int, order: str) -> tuple[Any, Any]:
-    keys, _ = _known(order)
-    place: tuple[Any, Any] | None = _sorted(Result.objects.filter(pk=pk), order).values_list(*keys).first()
+def _place(pk: int, order: str, keys: tuple[str, ...]) -> tuple[Any, ...]:
+    place: tuple[Any, ...] | None = _sorted(Result.objects.filter(pk=pk), order).values_list(*keys).first()
     if place is None:
         raise NotFoundError("The result at which this page begins no longer exists. Begin with the first page.")
     return place
 
 
-def _beyond(keys: tuple[str, str], place: tuple[Any, Any], descending: bool) -> Lookup[bool]:
+def _beyond(keys: tuple[str, ...], place: tuple[Any, ...], descending: bool) -> Lookup[bool]:
     """Both at once, so that databases go to this place of an index."""
     row, other = (Func(*parts, function="", output_field=IntegerField()) for parts in (map(F, keys), map(Value, place)))
     return (LessThan if descending else GreaterThan)(row, other)

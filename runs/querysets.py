@@ -189,6 +189,10 @@ class VerdictQuerySet(QuerySet["Verdict"]):
         """What identical texts may take over: never errors, and of a thousand duplicates only the first."""
         return self.filter(key__in=keys, recalled=False, label__in=("SAFE", "TOXIC"))
 
+    def of_run(self, run: int) -> VerdictQuerySet:
+        """Those of one run, each with the ``position`` of its result, by which the databases find them in its order."""
+        return self.filter(result__run=run).annotate(position=F("result__position"))
+
     def shown(self) -> VerdictQuerySet:
         """With its version, and whether it has a payload."""
         sent = apps.get_model("runs", "Payload").objects.filter(verdict=OuterRef("pk"))

@@ -42,6 +42,8 @@ def create_run(
     """
     if (source is None) == (prompts is None):
         raise InputError("A run takes either a source or prompts that are sent along: one of them, not both.")
+    if prompts is not None and len(prompts) > MAX_PROMPTS:
+        raise InputError(f"These are {len(prompts)} prompts; at most {MAX_PROMPTS} prompts are taken at once.")
     for alias in (*input_checks, *output_checks):
         moderation.check_alias("classifier", alias)
     if generator:

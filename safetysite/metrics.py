@@ -24,7 +24,7 @@ RECORD = Record()
 
 class MetricsResource(Resource):
     needs = {"retrieve": Need("read", ["runs.view_run"])}
-    schema = None
+    schema = None  # type: ignore[assignment]  # it is not JSON, so no part of the document
 
     def get_permissions(self) -> list[BasePermission]:
         return [] if settings.SAFETY_METRICS_OPEN else [Allowed()]
@@ -37,7 +37,7 @@ class MetricsResource(Resource):
         own: CollectorRegistry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             own = CollectorRegistry()
-            MultiProcessCollector(own)
+            MultiProcessCollector(own)  # type: ignore[no-untyped-call]
         record = CollectorRegistry()
         record.register(RECORD)
         return HttpResponse(generate_latest(record) + generate_latest(own), content_type=CONTENT_TYPE_LATEST)

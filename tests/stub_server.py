@@ -72,6 +72,7 @@ class StubServer:
     """
 
     latency: float = 0.0
+    jitter: float = 0.0  # the share of the latency by which it differs, at random (seeded)
     script: dict[int, int | str] = field(default_factory=dict)
     always: int | str | None = None
     rate_429: float = 0.0
@@ -83,6 +84,9 @@ class StubServer:
     answer: Callable[[str], str] = "An answer to: {}".format
     message: dict[str, Any] | None = None  # of a chat answer, instead of the plain one
     finish_reason: str = "stop"
+    pieces: Sequence[str | dict[str, Any]] | None = None  # of a streamed answer: texts or deltas, else its words
+    pause: float = 0.0  # seconds between them
+    breaks: str = ""  # after the first half of the pieces: "disconnect", "bad_json", "error", "end" or "no_choices"
     result: dict[str, Any] = field(default_factory=dict)  # changes to every moderation result
     top_logprobs: dict[str, float] | None = None  # listed first tokens, instead of SAFE and TOXIC by toxic_words
     gives_logprobs: bool = True
@@ -175,6 +179,27 @@ class StubServer:
             choice["logprobs"] = {"content": [{**listed[0], "top_logprobs": listed}]}
         return {"id": "chatcmpl-stub", "model": body["model"], "choices": [choice], "usage": {"total_tokens": 2}}
 
+    def stream(self, body: dict[str, Any]) -> list[str]:
+        """The data of each event of a streamed answer; "" stands for a connection that is lost."""
+        whole = self._chat(body)["choices"][0]["message"].get("content") or ""
+        pieces = re.findall(r"\S+\s*", whole) if self.pieces is None else self.pieces
+        deltas = [{"role": "assistant", "content": ""}, *({"content": p} if isinstance(p, str) else p for p in pieces)]
+        choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+        choices += [[{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]]
+        heading = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+        usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+        events = [json.dumps({**heading, "choices": each}) for each in choices]
+        broken = {
+            "disconnect": [""],
+            "bad_json": ['{"id": "chatcmpl-st'],
+            "error": [json.dumps({"error": {"message": "The stub fell over.", "type": "server_error"}})],
+            "end": ["[DONE]"],
+            "no_choices": [json.dumps({**heading, "choices": [{}]})],
+        }
+        if self.breaks:
+            return events[: len(events) // 2 + 1] + broken[self.breaks]
+        return [*events, json.dumps({**heading, "choices": [], "usage": usage}), "[DONE]"]
+
     def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
         listed = self._first_tokens(body["prompt"])
         choice: dict[str, Any] = {"index": 0, "text": next(iter(listed)), "finish_reason": "length", "logprobs": None}
@@ -223,9 +248,15 @@ class _Connection(asyncio.Protocol):
             stub.out -= 1
             self.transport.close()
         elif seen.fault != "hang":
-            asyncio.get_running_loop().call_later(stub.latency, self.answer, seen)
+            wait = stub.latency * (1 + stub.jitter * stub.random.uniform(-1, 1))
+            asyncio.get_running_loop().call_later(wait, self.answer, seen)
 
     def answer(self, seen: Seen) -> None:
+        if seen.fault is None and isinstance(seen.body, dict) and seen.body.get("stream"):
+            head = "HTTP/1.1 200 Stub\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            self.transport.write(head.encode())
+            self.send(seen, self.stub.stream(seen.body))
+            return
         status, headers, text = self.stub.reply(seen)
         body = text.encode()
         lines = [f"HTTP/1.1 {status} Stub", "Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -233,6 +264,24 @@ class _Connection(asyncio.Protocol):
         self.stub.out -= 1
         seen.answered = time.monotonic()
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
+
+    def send(self, seen: Seen, events: list[str]) -> None:
+        """One event after the other, at the stub's pace."""
+        if events and events[0]:
+            self.transport.write(_chunk(f"data: {events[0]}\n\n"))
+            asyncio.get_running_loop().call_later(self.stub.pause, self.send, seen, events[1:])
+            return
+        self.stub.out -= 1
+        seen.answered = time.monotonic()
+        if events:
+            self.transport.close()
+        else:
+            self.transport.write(b"0\r\n\r\n")
+
+
+def _chunk(text: str) -> bytes:
+    encoded = text.encode()
+    return f"{len(encoded):x}\r\n".encode() + encoded + b"\r\n"
 
 
 def _emptied(body: dict[str, Any]) -> dict[str, Any]:
@@ -250,6 +299,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An OpenAI-compatible server that answers as it is told.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--jitter", type=float, default=0.0, help="the share of it by which it differs at random")
     parser.add_argument("--rate-429", type=float, default=0.0, help="share of requests that are refused")
     parser.add_argument("--retry-after", help="seconds or an HTTP date, sent with each refusal")
     parser.add_argument("--always", help="a fault for every request: a status, hang, disconnect, bad_json ...")
@@ -257,7 +307,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     always = int(given.always) if given.always and given.always.isdigit() else given.always
-    stub = StubServer(port=given.port, latency=given.latency, rate_429=given.rate_429, always=always, seed=given.seed,
+    stub = StubServer(port=given.port, latency=given.latency, jitter=given.jitter, rate_429=given.rate_429, always=always, seed=given.seed,
                       toxic_words=given.toxic,
                       retry_headers={"Retry-After": given.retry_after} if given.retry_after else {})  # fmt: skip
     try:

@@ -11,11 +11,11 @@ from django.views.decorators.http import require_POST
 
 from classifiers.errors import ForbiddenError, NotFoundError
 from classifiers.types import Stage
-from review import handout, own, places, preferences, services
+from review import handout, own, places, preferences, queues, services
 from review.models import Claim
 from review.rights import need
 from review.services import Judgement, Submitted
-from review.views.pages import Page, find_queue, number, page, text, wants_json
+from review.views.pages import Page, number, page, text, wants_json
 from review.views.sheets import WORK, show_desk
 
 DRAFT = (
@@ -105,7 +105,7 @@ def take_up(request: HttpRequest, pk: int) -> HttpResponse:
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes back the act of this queue that ``act`` names by its key, or else the newest one."""
     _check_person(request)
-    queue, key = find_queue(pk), text(request, "key")
+    queue, key = queues.find_queue(pk), text(request, "key")
     review = own.last_act(queue, request.user, key=text(request, "act"), undone_by=key)
     services.undo(review, key=key)
     claim = own.claim_of(review)

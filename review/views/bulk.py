@@ -96,16 +96,8 @@ def _start(request: HttpRequest) -> HttpResponse:
         action = bulk.start(choice, seen, key=key, by=request.user)
     except ConflictError as error:
         return _show_add(request, form, key=uuid.uuid4().hex, status=error.status, error=error.message)
-    _go_on(action)
+    tasks.go_on(action)
     return redirect("admin:review_bulkaction_change", action.pk)
-
-
-def _go_on(action: BulkAction) -> None:
-    """Few results are labelled, or taken back, now; many in the background."""
-    if action.total <= bulk.AT_ONCE:
-        bulk.work(action)
-    else:
-        tasks.enqueue_bulk(action)
 
 
 def action_page(request: HttpRequest, pk: int) -> HttpResponse:
@@ -140,7 +132,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
-    _go_on(bulk.undo(bulk.find_action(pk), by=request.user))
+    tasks.go_on(bulk.undo(bulk.find_action(pk), by=request.user))
     return redirect("admin:review_bulkaction_change", pk)
 
 
@@ -148,7 +140,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
 def go_on(request: HttpRequest, pk: int) -> HttpResponse:
     """Takes up what a killed process left."""
     need(request.user, "review.lead", LABEL)
-    _go_on(bulk.find_action(pk))
+    tasks.go_on(bulk.find_action(pk))
     return redirect("admin:review_bulkaction_change", pk)
 
 

@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from classifiers.errors import InputError, NotFoundError
-from review import exports, figures, machine, plots, reports
+from review import exports, figures, machine, plots, queues, reports
 from review.machine import Held
 from review.models import Queue
 from review.rights import need
 from review.scopes import PeriodForm, Scope, ScopeForm, check, reviewers
-from review.views.pages import Page, find_queue, page, show
+from review.views.pages import Page, page, show
 from runs.models import Result, Run
 
 OVERSEE = "see figures and everybody's reviews"
@@ -25,13 +25,15 @@ TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv", "json": "applicatio
 DAYS = timedelta(days=30)
 # Filters that leave no flagged result of a run out.
 COMPLETE = {"run", "flagged"}
+# Results of more prompts are better written in the background.
+AT_ONCE = 20_000
 
 
 @require_GET
 def of_queue(request: HttpRequest, pk: int) -> HttpResponse:
     """The figures of one queue; a filter narrows them further."""
     need(request.user, "review.oversee", OVERSEE)
-    queue, people = find_queue(pk), reviewers()
+    queue, people = queues.find_queue(pk), reviewers()
     form = ScopeForm(request.GET.dict(), people=people)
     context = {
         "title": f"Figures of {queue.name}",
@@ -109,6 +111,7 @@ def of_run(request: HttpRequest, pk: int) -> HttpResponse:
     )
     context = {
         "run": run,
+        "at_once": run.total <= AT_ONCE,
         "agreement": figures.agreement_of(scope),
         "sampled": sampled,
         "whole": machine.as_a_whole(Scope(queue=sampled.pk) if sampled else scope, sampled),
@@ -146,16 +149,8 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     form, pseudonyms = request.GET.get("as", ""), request.GET.get("pseudonyms", "0")
     if pseudonyms not in ("0", "1"):
         raise InputError("Say pseudonyms=1 to leave the names out, or leave it away.")
-    pieces = exports.export_reviews(find_queue(pk), form=form, pseudonyms=pseudonyms == "1", by=request.user)
+    pieces = exports.export_reviews(queues.find_queue(pk), form=form, pseudonyms=pseudonyms == "1", by=request.user)
     return _file(pieces, f"reviews-of-queue-{pk}", form)
-
-
-@require_GET
-def export_run(request: HttpRequest, pk: int) -> HttpResponse:
-    """The results of a run as a file, a piece at a time."""
-    need(request.user, "review.export", "take results out")
-    form = request.GET.get("as", "")
-    return _file(exports.export_results(_run(pk), form=form, by=request.user), f"results-of-run-{pk}", form)
 
 
 def _run(pk: int) -> Run:
@@ -177,7 +172,6 @@ queue_pages: tuple[Page, ...] = (
     page("<int:pk>/figures/", of_queue, "review_queue_figures"),
     page("report/", report, "review_report"),
     page("<int:pk>/export/", export, "review_queue_export"),
-    page("export-run/<int:pk>/", export_run, "review_export_run"),
 )
 review_pages: tuple[Page, ...] = (
     page("of-result/<int:pk>/", of_result, "review_of_result"),

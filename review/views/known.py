@@ -15,7 +15,7 @@ from review import progress, queues
 from review.desk import TITLES
 from review.models import Queue, stages_of, text_of
 from review.rights import need
-from review.views.pages import Page, find_queue, number, page, show, text
+from review.views.pages import Page, number, page, show, text
 from review.views.seen import about, overseen
 from runs.models import Result
 from runs.views.pages import hidden
@@ -76,7 +76,7 @@ def _part(request: HttpRequest, result: Result, stage: Stage) -> dict[str, Any]:
 def _mark(request: HttpRequest, result: Result | None) -> HttpResponse:
     if result is None:
         raise InputError("Look up a result first, by its run and its position there.")
-    queue = find_queue(number(request, "queue") or 0)
+    queue = queues.find_queue(number(request, "queue") or 0)
     labels = {stage: text(request, stage.lower()) for stage in stages_of(queue, result)}
     queues.mark_gold(queue, result, labels, by=request.user)
     messages.success(request, "Marked. It looks like any other result, and measures those who judge it.")
@@ -87,7 +87,7 @@ def _mark(request: HttpRequest, result: Result | None) -> HttpResponse:
 def known_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Makes a result with a known answer an ordinary one again."""
     need(request.user, "review.lead", MARK)
-    item = queues.find_item(find_queue(pk), number(request, "item") or 0)
+    item = queues.find_item(queues.find_queue(pk), number(request, "item") or 0)
     queues.mark_gold(item.queue, item.result, None, by=request.user)
     messages.success(request, "It is an ordinary result again.")
     return redirect("admin:review_known", pk)

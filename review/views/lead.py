@@ -16,7 +16,7 @@ from review.forms import FILTERS, QueueForm, SettingsForm, filter_form, filters_
 from review.models import Queue, QueueItem
 from review.rights import need
 from review.views import saved
-from review.views.pages import Page, find_queue, number, page, show, show_conflict, text
+from review.views.pages import Page, number, page, show, show_conflict, text
 from review.views.seen import OVERSEE, about, overseen
 from runs import filters
 from runs.views.pages import rows
@@ -169,7 +169,7 @@ def queue_items(request: HttpRequest, pk: int) -> HttpResponse:
 
 def queue_edit(request: HttpRequest, pk: int) -> HttpResponse:
     need(request.user, "review.lead", LEAD)
-    queue = find_queue(pk)
+    queue = queues.find_queue(pk)
     if request.method == "POST":
         return _edit(request, queue)
     members = queue.seats.filter(member=True).values_list("user", flat=True)
@@ -185,7 +185,7 @@ def _edit(request: HttpRequest, queue: Queue) -> HttpResponse:
     try:
         queues.update_queue(queue, wanted, members=members, version=version, by=request.user)
     except ConflictError as error:
-        stored, sent = queues.settings_of(find_queue(queue.pk)), {**wanted, "members": sorted(map(str, members))}
+        stored, sent = queues.settings_of(queues.find_queue(queue.pk)), {**wanted, "members": sorted(map(str, members))}
         beside = [(form[name].label, stored[name], sent[name]) for name in stored if stored[name] != sent[name]]
         return show_conflict(request, error, rows=beside, again=request.path)
     messages.success(request, "Stored.")
@@ -196,7 +196,7 @@ def _edit(request: HttpRequest, queue: Queue) -> HttpResponse:
 def queue_close(request: HttpRequest, pk: int) -> HttpResponse:
     """Closes the queue, or opens it again."""
     closed = text(request, "closed") == "1"
-    queues.close_queue(find_queue(pk), by=request.user, closed=closed)
+    queues.close_queue(queues.find_queue(pk), by=request.user, closed=closed)
     said = "Closed: nothing more is handed out; what is held can still be sent." if closed else "Open again."
     messages.success(request, said)
     return redirect("admin:review_queue_change", pk)

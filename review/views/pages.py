@@ -12,9 +12,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 
-from classifiers.errors import ConflictError, InputError, NotFoundError, SafetyError
+from classifiers.errors import ConflictError, InputError, SafetyError
 from classifiers.text import unstorable
-from review.models import Queue
 
 View = Callable[..., HttpResponse]
 Page = Callable[[AdminSite], URLPattern]
@@ -57,14 +56,6 @@ def render_error(request: HttpRequest, error: SafetyError) -> HttpResponse:
 
 def wants_json(request: HttpRequest) -> bool:
     return request.accepts("application/json") and not request.accepts("text/html")
-
-
-def find_queue(pk: int) -> Queue:
-    """Raises NotFoundError, which every page that names a queue in its address answers with."""
-    queue = Queue.objects.filter(pk=pk).first()
-    if queue is None:
-        raise NotFoundError("There is no such queue: it may have been deleted. Nothing was changed; take another one.")
-    return queue
 
 
 def show_conflict(

@@ -6,17 +6,16 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from review import saved
+from review import queues, saved
 from review.models import Queue
 from review.rights import need
-from review.views.pages import find_queue
 
 OVERSEE = "look into queues"
 
 
 def overseen(request: HttpRequest, pk: int) -> Queue:
     need(request.user, "review.oversee", OVERSEE)
-    return find_queue(pk)
+    return queues.find_queue(pk)
 
 
 def about(queue: Queue) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from classifiers.errors import ConflictError, InputError, NotFoundError
+from classifiers.errors import ConflictError, NotFoundError
 from classifiers.types import Stage
 from review import adjudication, queues, services
 from review.adjudication import Case
@@ -20,7 +20,7 @@ from review.models import QueueItem, Review, text_of
 from review.progress import LONG
 from review.rights import need
 from review.services import Judgement
-from review.views.pages import Page, find_queue, number, page, show, show_conflict, text
+from review.views.pages import Page, number, page, show, show_conflict, text
 from review.views.sheets import own_preferences
 from runs.services import reveal_text
 from runs.views.pages import hidden
@@ -40,7 +40,7 @@ def all_disputed(request: HttpRequest) -> HttpResponse:
 def disputed(request: HttpRequest, pk: int) -> HttpResponse:
     """What waits for this person in one queue, the oldest first."""
     need(request.user, "review.adjudicate", SETTLE)
-    queue, after = find_queue(pk), number(request, "after")
+    queue, after = queues.find_queue(pk), number(request, "after")
     mine = adjudication.waiting_for(request.user, queue)
     found = list(mine.filter(result__gt=after or 0).select_related("result").defer(*LONG)[: SIZE + 1])
     context = {
@@ -57,7 +57,7 @@ def disputed(request: HttpRequest, pk: int) -> HttpResponse:
 def case(request: HttpRequest, pk: int, item: int) -> HttpResponse:
     """One result: what the machine said, what everybody said, and the form that decides."""
     need(request.user, "review.adjudicate", SETTLE)
-    disputed = queues.find_item(find_queue(pk), item)
+    disputed = queues.find_item(queues.find_queue(pk), item)
     if request.method == "POST":
         return _decide(request, disputed)
     return show(request, "lead/case.html", _context(request, adjudication.open_case(disputed, by=request.user)))
@@ -97,7 +97,7 @@ def _part(request: HttpRequest, opened: Case, stage: Stage, revealed: Stage | No
 def reveal(request: HttpRequest, pk: int, item: int, stage: str) -> HttpResponse:
     """A hidden text, to whoever settles it; written down."""
     need(request.user, "review.adjudicate", SETTLE)
-    opened = adjudication.open_case(queues.find_item(find_queue(pk), item), by=request.user)
+    opened = adjudication.open_case(queues.find_item(queues.find_queue(pk), item), by=request.user)
     revealed = next((known for known in Stage if known.lower() == stage), None)
     if revealed is None or text_of(opened.result, revealed) is None:
         raise NotFoundError("There is no such text here.")
@@ -123,8 +123,7 @@ def _decide(request: HttpRequest, item: QueueItem) -> HttpResponse:
 
 def _judgement(request: HttpRequest, item: QueueItem) -> Judgement:
     labels = {stage: text(request, stage.lower()) for stage in adjudication.asked(item)}
-    if missing := [TITLES[stage].lower() for stage, label in labels.items() if not label]:
-        raise InputError(f"Say SAFE or TOXIC for the {' and the '.join(missing)}.")
+    adjudication.check_all_asked(item, labels)
     return Judgement(labels, key=text(request, "key"), note=text(request, "note"))
 
 

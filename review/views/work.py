@@ -9,11 +9,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from classifiers.errors import ConflictError
-from review import desk, figures, handout, own, places, preferences
+from review import desk, figures, handout, own, places, preferences, queues
 from review.models import Claim, Queue
 from review.rights import need
 from review.views import acts
-from review.views.pages import Page, find_queue, number, page, show
+from review.views.pages import Page, number, page, show
 from review.views.sheets import WORK, own_preferences, show_desk, show_sheet, state
 
 DRAFTS = 10
@@ -41,7 +41,7 @@ def work(request: HttpRequest) -> HttpResponse:
 def next_result(request: HttpRequest, pk: int) -> HttpResponse:
     """The result that the reviewer holds in the queue; if there is none, the next one is taken first."""
     need(request.user, "review.work", WORK)
-    queue = find_queue(pk)
+    queue = queues.find_queue(pk)
     held = desk.in_hand(queue, request.user)
     if not held and (taken := handout.claim_next(queue, reviewer=request.user)):
         held = handout.find_claim(taken.pk, reviewer=request.user)
@@ -54,7 +54,7 @@ def next_result(request: HttpRequest, pk: int) -> HttpResponse:
 def take(request: HttpRequest, pk: int) -> HttpResponse:
     """The next result as a part of a page; ``besides`` is the number of the claim on the desk already."""
     need(request.user, "review.work", WORK)
-    queue = find_queue(pk)
+    queue = queues.find_queue(pk)
     claim = handout.claim_next(queue, reviewer=request.user, besides=number(request, "besides"))
     if claim is None:
         return render(request, "admin/review/work/_empty.html", _nothing(request, queue))
@@ -74,7 +74,7 @@ def claim(request: HttpRequest, pk: int) -> HttpResponse:
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """How many are left and how long the results on the desk stay there; ``active`` makes their leases whole."""
     need(request.user, "review.work", WORK)
-    queue, active = find_queue(pk), request.POST.get("active") == "1"
+    queue, active = queues.find_queue(pk), request.POST.get("active") == "1"
     mine = preferences.note_work(request.user) if active else preferences.of(request.user)
     on_desk = desk.on_desk(queue, request.user, number(request, "claim"), number(request, "ahead"))
     for held in on_desk:

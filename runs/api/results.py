@@ -42,7 +42,8 @@ class Places(Cursor):
         way, at = asked.get("cursor", "")[:1], int(asked.get("cursor", "")[1:] or 0)
         turn = {"b": "before", "a": "after"}.get(way)
         self.base_url = request.build_absolute_uri()
-        self.page = paging.page(queryset, order=order, size=asked["limit"], **({turn: at} if turn else {}))
+        beside = {turn: at} if turn else {}
+        self.page = paging.page(queryset, order=order, run=asked.get("run"), size=asked["limit"], **beside)
         return self.page.rows
 
     def get_next_link(self) -> str | None:
@@ -82,9 +83,17 @@ class ResultResource(Resource):
         return filters.results({name: query[name] for name in query if name in filters.ResultFilter.base_filters})
 
 
+class Judged(Cursor):
+    """The newest verdicts first; of one run in the order of its results."""
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        return ("position", "pk") if "run" in view.asked else ("-pk",)
+
+
 class VerdictResource(ListModelMixin, Resource):
     queryset = Verdict.objects.all()
     serializer_class = VerdictSerializer
+    pagination_class = Judged
     needs = dict.fromkeys(("list", "retrieve", "payload"), SEE)
     asks = {"list": VerdictQuestion}
 

@@ -25,7 +25,7 @@ from classifiers.types import Outcome
 from moderation.services import Choice
 from runs import services, tasks
 from runs.configuration import Configuration
-from runs.exports import check_writable, export_run
+from runs.exports import Reading, check_writable, export_run
 from runs.management.preview import of_outcome
 from runs.models import Result, Run
 
@@ -63,7 +63,7 @@ class RunCommand(SafetyCommand):
             return self._handed_over(run)
         self._work(run, preview=options["preview"])
         if output:
-            export_run(run, form="json", path=output, actor=self.actor)
+            export_run(Reading(run), form="json", path=output, actor=self.actor)
         return summary(run, output)
 
     def configuration(self, **options: Any) -> Configuration:

@@ -125,11 +125,12 @@ class VerdictQuestion(Paged):
     check = serializers.CharField(max_length=100, required=False, help_text="The alias that judged.")
     label = serializers.ChoiceField(choices=LABELS, required=False)
 
-    COLUMNS = {"run": "result__run", "check": "check_name"}
+    COLUMNS = {"check": "check_name"}
 
     def narrow(self, verdicts: Any, asked: Any) -> Any:
-        wanted = {name: value for name, value in asked.items() if name not in ("cursor", "limit")}
-        return verdicts.filter(**{self.COLUMNS.get(name, name): value for name, value in wanted.items()})
+        wanted = {name: value for name, value in asked.items() if name not in ("cursor", "limit", "run")}
+        chosen = verdicts.of_run(asked["run"]) if "run" in asked else verdicts
+        return chosen.filter(**{self.COLUMNS.get(name, name): value for name, value in wanted.items()})
 
 
 class PayloadSerializer(serializers.ModelSerializer):

@@ -25,11 +25,11 @@ may_change_runs = permission_required(["runs.view_run", "runs.change_run"], rais
 may_view_results = permission_required("runs.view_result", raise_exception=True)
 
 
-def shown(request: HttpRequest, name: str, context: Mapping[str, Any]) -> HttpResponse:
+def shown(request: HttpRequest, name: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
     """The page of this name, or, for htmx, the part of it that changes."""
     if is_fragment(request):
         return render(request, f"admin/runs/_{name}.html", dict(context))
-    return render(request, f"admin/runs/{name}.html", {**admin.site.each_context(request), **context})
+    return render(request, f"admin/runs/{name}.html", {**admin.site.each_context(request), **context}, status=status)
 
 
 def is_fragment(request: HttpRequest) -> bool:

@@ -38,7 +38,8 @@ def result_list(request: HttpRequest) -> HttpResponse:
     checked = filters.parsed(chosen)
     results = cast(ResultQuerySet, checked.qs)
     order = turn.get("order") or ("place" if "run" in chosen else "newest")
-    page = paging.page(results, order=order, before=pages.number(turn, "before"), after=pages.number(turn, "after"))
+    before, after = pages.number(turn, "before"), pages.number(turn, "after")
+    page = paging.page(results, order=order, run=checked.given.get("run"), before=before, after=after)
     fields = [checked.form[name] for name in checked.base_filters]
     context = {
         "title": "Results",

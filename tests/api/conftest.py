@@ -12,6 +12,7 @@ from django.test import Client
 
 from integrations.models import Scope
 from integrations.services import create_token
+from tests.api.protocol import nothing_remembered, site, stub  # noqa: F401  fixtures
 from tests.review.conftest import cast, make_queue  # noqa: F401  fixtures
 
 

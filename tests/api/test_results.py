@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from audit.models import AuditEvent
 from runs import filters, paging
@@ -44,6 +45,16 @@ def test_pages_hold_every_result_once_there_and_back(cast: Cast, run: Run, order
     assert len(seen) == len(set(seen))
     last = f"{RESULTS}?order={order}&limit=2{of}&cursor=b{seen[-1]}"
     assert [pk for page in list(pages(axel, last, "previous"))[::-1] for pk in page] == seen[:-1]
+
+
+def test_a_deep_page_of_a_run_goes_to_its_place_in_the_index(run: Run, django_assert_num_queries: Any) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL compares run and position in the index at once")
+    with django_assert_num_queries(4) as asked:
+        paging.page(filters.results({"run": str(run.pk)}), order="place", run=run.pk, after=run.results.first().pk)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked[-2]['sql']}")
+        assert "run_id=? AND position>?" in str(cursor.fetchall())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +160,8 @@ def test_verdicts_are_listed_by_what_they_are_of(cast: Cast, run: Run) -> None:
             for page in pages(axel, f"{VERDICTS}?limit=3&" + "&".join(f"{k}={v}" for k, v in query.items()))
             for pk in page
         ]
-        assert seen == list(expected.order_by("-pk").values_list("pk", flat=True)), query
+        order = ("result__position", "pk") if "run" in query else ("-pk",)
+        assert seen == list(expected.order_by(*order).values_list("pk", flat=True)), query
     for query in ({"label": "MAYBE"}, {"run": "x"}, {"stage": "input"}, {"colour": "red"}):
         assert axel.get(VERDICTS, **query).status_code == 400, query
 

@@ -19,6 +19,8 @@ from tests.review.conftest import Cast
 
 RUNS = "/api/v1/runs/"
 WANTED = {"prompts": ["You are kind.", "You are toxic."], "input_checks": ["fake"]}
+# What has not the form that the schema gives, and what has it and still cannot be.
+REFUSED = (400, 422)
 SAMPLES = str(Path(__file__).resolve().parents[2] / "samples" / "prompts.jsonl")
 
 
@@ -69,7 +71,7 @@ def test_no_other_file_can_be_read(cast: Cast, tmp_path: Path, settings: Any, pr
     places = [str(secret), f"{inside}/../{secret.name}", f"{inside}/link.jsonl", "/etc/passwd", str(tmp_path)]
     for place in (*places, "~/.bashrc", "manage.py", "tests/review", "hf://datasets/a/b", "http://localhost/x.jsonl"):
         answer = lena.post(RUNS, {"source": {"dataset_id": place}, "input_checks": ["fake"]})
-        assert answer.status_code == 400, place
+        assert answer.status_code in REFUSED, place
         assert "SAFETY_SOURCE_FOLDERS" in answer.json()["detail"]
     assert not Run.objects.exists()
 
@@ -132,7 +134,7 @@ def test_a_run_that_cannot_be_is_refused_and_nothing_is_stored(cast: Cast, chang
     before = AuditEvent.objects.count()
     wanted = {name: value for name, value in {**WANTED, **change}.items() if value is not ...}
     answer = lena.post(RUNS, wanted)
-    assert answer.status_code == 400
+    assert answer.status_code in REFUSED
     assert says in answer.json()["detail"]
     assert not Run.objects.exists()
     assert AuditEvent.objects.count() == before
@@ -197,7 +199,7 @@ def test_errors_are_judged_again(cast: Cast, done_run: Callable[..., Run], setti
     assert (answer.status_code, answer.json()["status"]) == (200, "RUNNING")
     work(run)
     assert lena.get(f"{RUNS}{run.pk}/").json()["errors"] == 0
-    assert lena.post(f"{RUNS}{run.pk}/retry-errors/").status_code == 400
+    assert lena.post(f"{RUNS}{run.pk}/retry-errors/").status_code in REFUSED
     for act in ("retry-errors", "resume", "cancel"):
         assert Program(cast.axel).post(f"{RUNS}{run.pk}/{act}/").status_code == 403
 

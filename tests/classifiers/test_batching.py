@@ -1,3 +1,4 @@
+import random
 import weakref
 from itertools import pairwise
 
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.batching import map_batched, token_batches, windows
+from classifiers.batching import A_CALL, map_batched, token_batches, windows
 
 lengths_lists = st.lists(st.integers(0, 300), max_size=80)
 
@@ -22,6 +23,29 @@ def test_every_position_comes_exactly_once_and_no_batch_exceeds_the_budget(lengt
 def test_batches_hold_neighbours_in_length(lengths):
     order = [lengths[i] for batch in token_batches(lengths, 500) for i in batch]
     assert order == sorted(lengths, reverse=True)
+
+
+@given(st.lists(st.integers(0, 300), max_size=9), st.integers(1, 1000))
+def test_no_other_way_to_cut_costs_less(lengths, budget):
+    def cost(batches):
+        return sum(max(batch) * len(batch) + A_CALL for batch in batches)
+
+    def ways(rest):
+        if not rest:
+            yield []
+        for size in range(1, len(rest) + 1):
+            if size == 1 or rest[0] * size <= budget:
+                yield from ([rest[:size], *others] for others in ways(rest[size:]))
+
+    made = [[lengths[i] for i in batch] for batch in token_batches(lengths, budget)]
+    assert cost(made) == min(map(cost, ways(sorted(lengths, reverse=True))))
+
+
+def test_few_texts_of_many_lengths_waste_little():
+    chance = random.Random(1)
+    lengths = [chance.choice((12, 20, 30, 60, 120, 400)) for _ in range(64)]
+    padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in token_batches(lengths, 2048))
+    assert padded < 1.1 * sum(lengths)
 
 
 @given(lengths_lists, st.integers(1, 1000))

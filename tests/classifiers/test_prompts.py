@@ -8,6 +8,7 @@ import tracemalloc
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -483,6 +484,8 @@ def test_the_configuration_stands_after_a_colon(monkeypatch):
     asked = []
 
     class Loaded(list):
+        config = SimpleNamespace(data_files={"train": ["hf://datasets/owner/name@1/part.parquet"]})
+
         def as_streaming_dataset(self, **kwargs):
             asked.append(kwargs)
             return self

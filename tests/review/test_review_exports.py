@@ -18,7 +18,7 @@ from classifiers.types import Stage
 from review import handout, services
 from review.exports import PAGE, export_reviews
 from review.models import Queue, QueueItem
-from runs.exports import export_run
+from runs.exports import Reading, export_run
 from runs.models import ModerationResult, Run
 from tests.review.conftest import Cast, judgement, review_next
 from tests.review.hand_made import flagged, make_items, make_results, said, say
@@ -212,7 +212,7 @@ class TestForAnalysts:
         import pyarrow.parquet as pq
 
         for form in ("csv", "parquet"):
-            export_run(reviewed, form=form, path=tmp_path / f"results.{form}", actor="test")
+            export_run(Reading(reviewed), form=form, path=tmp_path / f"results.{form}", actor="test")
         with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as stream:
             text = list(csv.DictReader(stream))
         table = pq.read_table(tmp_path / "results.parquet").to_pylist()

@@ -43,7 +43,7 @@ TABLE = {
     **dict.fromkeys(("moderation_classifierversion_changelist", "moderation_classifierversion_change"), READING),
     "audit_auditevent_history": "axel anna",
     **dict.fromkeys(("runs_runlog_history", "moderation_classifierversion_history"), READING),
-    **dict.fromkeys(("runs_run_cancel*", "runs_run_resume*", "runs_run_try"), LEADING),
+    **dict.fromkeys(("runs_run_cancel*", "runs_run_resume*", "runs_run_try", "runs_run_new"), LEADING),
     # reviewing
     **dict.fromkeys(("review_work", "review_next", "review_take*", "review_live*", "review_claim"), REVIEWING),
     **dict.fromkeys(("review_verdict*", "review_skip*", "review_escalate*", "review_park*"), REVIEWING),
@@ -66,6 +66,8 @@ TABLE = {
     **dict.fromkeys(("review_figures", "review_queue_figures", "review_report"), READING),
     **dict.fromkeys(("review_of_result", "review_of_run"), READING),
     **dict.fromkeys(("review_queue_export", "review_export_run"), LEADING),
+    **dict.fromkeys(("review_export_changelist", "review_export_add*", "review_export_change"), LEADING),
+    **dict.fromkeys(("review_export_state", "review_export_cancel*", "review_export_download"), LEADING),
     # programs
     **dict.fromkeys(("integrations_apitoken_changelist", "integrations_apitoken_add"), EVERYBODY),
     "integrations_apitoken_revoke*": "nora anna",  # whose it is, and who looks after all

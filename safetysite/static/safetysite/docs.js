@@ -14,7 +14,7 @@ SwaggerUIBundle({
     layout: "BaseLayout",
     validatorUrl: null,
     deepLinking: true,
-    docExpansion: "none",
+    docExpansion: "list",
     requestInterceptor: (request) => {
         const own = new URL(request.url, location.href).origin === location.origin;
         const token = document.querySelector('meta[name="csrf-token"]').content;
