@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Token
@@ -13,7 +14,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
-from rest_framework.exceptions import NotAuthenticated
+from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -27,6 +28,11 @@ from classifiers.text import unstorable
 from classifiers.types import digest
 
 PAGE, MOST = 50, 200
+KEY = r"[\x21-\x7e]{1,64}"
+
+
+class MalformedError(InputError):
+    """The request is not of the form that its address takes. What has the form and cannot be done is told apart, as 422."""
 
 
 class PreconditionRequiredError(SafetyError):
@@ -62,14 +68,19 @@ class Allowed(BasePermission):
         return True
 
 
+class Wrong(serializers.Serializer):
+    """One thing that is wrong with a field."""
+
+    field = serializers.CharField(help_text="Its path: source.limit, or prompts.0.")
+    detail = serializers.CharField()
+
+
 class Problem(serializers.Serializer):
     """What every refusal looks like."""
 
     code = serializers.CharField(help_text="Stable, for programs.")
     detail = serializers.CharField(help_text="What happened and what to do, for people.")
-    fields = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="By field, what is wrong."
-    )
+    wrong = Wrong(many=True, required=False, help_text="Field by field, what is wrong.")
 
 
 class Question(serializers.Serializer):
@@ -88,6 +99,9 @@ class Cursor(CursorPagination):
 
     page_size, max_page_size, page_size_query_param, ordering = PAGE, MOST, "limit", "-pk"
 
+    def get_schema_operation_parameters(self, view: Any) -> list[Any]:
+        return []  # Paged has them
+
 
 class Whole(Cursor):
     """All at once, for what is always short; in the form of a page, so that programs read every list alike."""
@@ -100,9 +114,6 @@ class Whole(Cursor):
 
     get_previous_link = get_next_link
 
-    def get_schema_operation_parameters(self, view: Any) -> list[Any]:
-        return []
-
 
 class Schema(AutoSchema):
     """Adds what every action of a Resource takes and may answer."""
@@ -111,7 +122,7 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         found: list[Any] = []
-        question = getattr(self.view, "asks", {}).get(self.view.action)
+        question = question_of(self.view)
         if question and question().fields:
             found.append(question)
         if self.method == "POST":
@@ -119,6 +130,9 @@ class Schema(AutoSchema):
         if self.view.action in getattr(self.view, "versioned", ()):
             found.append(_header("If-Match", "The ETag of the version that you saw.", required=True))
         return found
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return bool(self.view.pagination_class) and super()._is_list_view(serializer)
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction=direction)
@@ -128,10 +142,27 @@ class Schema(AutoSchema):
         return bodies
 
 
+def question_of(view: Any) -> type[Question] | None:
+    """What the view's action may be asked: what it names, else for a list of pages the pages."""
+    asks = getattr(view, "asks", {})
+    if view.action in asks:
+        return asks[view.action]
+    return Paged if view.action == "list" and view.pagination_class not in (None, Whole) else None
+
+
+def closed(result: Any, generator: Any, request: Any, public: Any) -> Any:
+    """A hook of drf-spectacular: what a body does not name, it may not have."""
+    bodies = [component for name, component in result["components"]["schemas"].items() if name.endswith("Request")]
+    for component in bodies:
+        if component.get("type") == "object" and component.get("properties"):
+            component.setdefault("additionalProperties", False)
+    return result
+
+
 def _header(name: str, says: str, *, required: bool = False) -> OpenApiParameter:
     return OpenApiParameter(
         name, OpenApiTypes.STR, OpenApiParameter.HEADER, required=required, description=says,
-        pattern=r"^[\x21-\x7e]{1,64}$",
+        pattern=f"^{KEY}$",
     )  # fmt: skip
 
 
@@ -164,6 +195,8 @@ class Resource(GenericViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if self.action is None:
+            raise MethodNotAllowed(str(request.method))
         if request.auth is not None:
             services.VIA.set(f"token {request.auth.pk}")
         self.asked = self._question(request)
@@ -198,12 +231,13 @@ class Resource(GenericViewSet):
             raise PreconditionRequiredError(
                 "Send If-Match with the ETag of what you saw, so that nothing is overwritten."
             )
+        if not re.fullmatch(KEY, sent):
+            raise MalformedError("If-Match is the ETag of the version that you saw, as it stands.")
         number = sent.removeprefix("W/").strip('"')
         return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else -1
 
     def _question(self, request: Request) -> Mapping[str, Any]:
-        kind = self.asks.get(self.action or "")
-        kind = kind or (Paged if self.action == "list" else Question)
+        kind = question_of(self) or Question
         if unknown := sorted(set(request.query_params) - set(kind().fields)):
             known = ", ".join(kind().fields) or "nothing"
             raise InputError(f"There is no parameter {unknown[0][:60]!r} here. There is: {known}.")
@@ -231,9 +265,11 @@ def fresh(request: Request, data: Any) -> Response:
 def body(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
     """What was sent, checked; unknown fields are refused, since a misspelt one would be lost without a word."""
     if not isinstance(request.data, Mapping):
-        raise InputError("The body must be a JSON object.")
+        raise MalformedError("The body must be a JSON object.")
     if unknown := sorted(set(map(str, request.data)) - set(serializer().fields)):
-        raise InputError(f"There is no field {unknown[0][:60]!r} here. There are: {', '.join(serializer().fields)}.")
+        raise MalformedError(
+            f"There is no field {unknown[0][:60]!r} here. There are: {', '.join(serializer().fields)}."
+        )
     if wrong := dict(_mistyped(serializer(), request.data)):
         raise serializers.ValidationError(wrong)
     given = serializer(data=request.data)
@@ -262,6 +298,8 @@ def _mistyped(field: serializers.Field, value: Any, path: str = "") -> Iterator[
     elif isinstance(field, serializers.ListField | serializers.ListSerializer) and isinstance(value, list):
         for place, each in enumerate(value):
             yield from _mistyped(field.child, each, f"{path}.{place}")
+    elif isinstance(field, serializers.ManyRelatedField) and not isinstance(value, list):
+        yield path, ["It must be a list."]
     elif value is not None:
         for kind, (types, sentence) in KINDS.items():
             if isinstance(field, kind) and (
@@ -271,7 +309,7 @@ def _mistyped(field: serializers.Field, value: Any, path: str = "") -> Iterator[
 
 
 def _key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > acts.MAX_KEY or not key.isascii() or not key.isprintable():
-        raise InputError(f"An Idempotency-Key has at most {acts.MAX_KEY} characters of plain ASCII.")
-    return key
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not re.fullmatch(KEY, key):
+        raise MalformedError(f"An Idempotency-Key has 1 to {acts.MAX_KEY} characters of plain ASCII, and no space.")
+    return key or ""

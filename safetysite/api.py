@@ -6,24 +6,37 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
-from rest_framework.routers import SimpleRouter
+from rest_framework.routers import Route, SimpleRouter
 
 from audit import api as audit
-from classifiers.errors import NotFoundError, SafetyError
+from audit.rest import MalformedError
+from classifiers.errors import InputError, NotFoundError, SafetyError
 from integrations import api as integrations
 from moderation import api as moderation
 from review import api as review
 from runs.api import moderations, results, runs
 from safetysite.middleware import refusal
 
+# What is wrong with a text that is one, and with the name of what is not there: no schema can say that beforehand.
+OF_CONTENT = {"blank", "null_characters_not_allowed", "surrogate_characters_not_allowed", "does_not_exist", "empty"}
+
 
 class Router(SimpleRouter):
     """What is there once is changed at an address without a number, by an action ``change``."""
 
-    routes = [SimpleRouter.routes[0]._replace(mapping={"get": "list", "post": "create", "patch": "change"})]
-    routes += SimpleRouter.routes[1:]
+    routes = [
+        Route(
+            url="{prefix}{trailing_slash}",
+            mapping={"get": "list", "post": "create", "patch": "change"},
+            name="{basename}-list",
+            detail=False,
+            initkwargs={"suffix": "List"},
+        ),
+        *SimpleRouter.routes[1:],
+    ]
 
 
 router = Router(use_regex_path=False)
@@ -58,7 +71,17 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     headers = {"Retry-After": f"{wait:.0f}"} if (wait := getattr(error, "wait", None)) else {}
     if name := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = name
-    return Response(_said(error), status=error.status_code, headers=headers)
+    impossible = isinstance(error, exceptions.ValidationError) and _codes(error.get_codes()) <= OF_CONTENT
+    code = status.HTTP_422_UNPROCESSABLE_ENTITY if impossible else error.status_code
+    return Response(_said(error), status=code, headers=headers)
+
+
+def _codes(codes: Any) -> set[str]:
+    """All codes of a validation error, however deep they stand."""
+    if isinstance(codes, dict | list):
+        inner = codes.values() if isinstance(codes, dict) else codes
+        return set[str]().union(*map(_codes, inner))
+    return {codes}
 
 
 def _of_ours(error: SafetyError, *, asked_for_version: bool) -> Response:
@@ -68,7 +91,13 @@ def _of_ours(error: SafetyError, *, asked_for_version: bool) -> Response:
     if wait := getattr(error, "retry_after", None):
         headers["Retry-After"] = f"{wait:.0f}"
     said = {"code": error.code, "detail": error.message}
-    return Response(said, status=status.HTTP_412_PRECONDITION_FAILED if stale else error.status, headers=headers)
+    return Response(said, status=status.HTTP_412_PRECONDITION_FAILED if stale else _status(error), headers=headers)
+
+
+def _status(error: SafetyError) -> int:
+    """What has the form that the schema gives and still cannot be done is 422, so that 400 always means the form."""
+    impossible = isinstance(error, InputError) and not isinstance(error, MalformedError) and error.status == 400
+    return status.HTTP_422_UNPROCESSABLE_ENTITY if impossible else error.status
 
 
 def _said(error: exceptions.APIException) -> dict[str, Any]:
@@ -76,7 +105,8 @@ def _said(error: exceptions.APIException) -> dict[str, Any]:
         return {"code": error.default_code, "detail": str(error.detail)}
     fields = _flat(error.detail)
     name, sentences = next(iter(fields.items()))
-    return {"code": "invalid", "detail": f"{name}: {sentences[0]}", "fields": fields}
+    wrong = [{"field": field, "detail": sentence} for field, said in fields.items() for sentence in said]
+    return {"code": "invalid", "detail": f"{name}: {sentences[0]}", "wrong": wrong}
 
 
 def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
@@ -93,6 +123,7 @@ def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
     return flat
 
 
+@csrf_exempt
 def not_found(request: HttpRequest) -> JsonResponse:
     """Whatever stands under an address for programs and is none."""
     return refusal(request, NotFoundError(f"There is nothing at {request.path[:200]}."))

@@ -11,7 +11,11 @@ from classifiers.types import Label, Stage, Subject
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-OURS = {name: app for name, app in get_commands().items() if app in ("audit", "moderation", "runs")}
+OURS = {
+    name: app
+    for name, app in get_commands().items()
+    if app in ("audit", "moderation", "runs", "integrations", "governance")
+}
 
 
 def options(command: str) -> set[str]:

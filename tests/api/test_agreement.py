@@ -64,7 +64,7 @@ def test_a_queue_has_its_own_figures(queue: Queue, cast: Cast) -> None:
     told = program.get(f"/api/v1/queues/{queue.pk}/figures/", stage="INPUT").json()
     assert told["agreement"] == program.get(AGREEMENT, queue=queue.pk, stage="INPUT").json()
     assert told["machine"] == program.get(MACHINE, queue=queue.pk, stage="INPUT").json()
-    assert program.get(f"/api/v1/queues/{queue.pk}/figures/", queue=queue.pk).status_code == 400
+    assert program.get(f"/api/v1/queues/{queue.pk}/figures/", queue=queue.pk).status_code == 422
 
 
 @pytest.mark.parametrize("address", [AGREEMENT, MACHINE])
@@ -74,7 +74,7 @@ def test_a_queue_has_its_own_figures(queue: Queue, cast: Cast) -> None:
      {"one": "nobody", "other": "ruth"}, {"category": "a\0"}, {"nonsense": 1}],
 )  # fmt: skip
 def test_filters_that_cannot_be_are_refused(queue: Queue, cast: Cast, address: str, query: dict[str, Any]) -> None:
-    assert Program(cast.axel).get(address, **query).status_code == 400
+    assert Program(cast.axel).get(address, **query).status_code in (400, 422)
 
 
 @pytest.mark.parametrize("address", [AGREEMENT, MACHINE, REPORTS])
@@ -101,4 +101,4 @@ def test_the_report_of_a_period(queue: Queue, cast: Cast) -> None:
     "query", [{"as": "pdf"}, {"since": "2026-02-30"}, {"since": "2026-02-02", "until": "2026-02-01"}]
 )
 def test_a_report_that_cannot_be_is_refused(cast: Cast, query: dict[str, str]) -> None:
-    assert Program(cast.axel).get(REPORTS, **query).status_code == 400
+    assert Program(cast.axel).get(REPORTS, **query).status_code in (400, 422)

@@ -101,7 +101,7 @@ def test_an_entry_that_was_changed_says_so(cast: Cast, trail: None) -> None:
     ],
 )
 def test_what_is_no_filter_is_refused(cast: Cast, query: Any) -> None:
-    assert Program(cast.axel).get(EVENTS, **query).status_code == 400
+    assert Program(cast.axel).get(EVENTS, **query).status_code in (400, 422)
 
 
 def test_a_short_chain_is_checked_at_once(cast: Cast, trail: None) -> None:

@@ -137,7 +137,7 @@ class TestLed:
     ) -> None:
         sent = {"name": "New", "filters": {"run": str(done_run(TEXTS).pk)}, **change}
         answer = Program(cast.lena).post(QUEUES, sent)
-        assert answer.status_code == 400
+        assert answer.status_code in (400, 422)
         assert says.lower() in answer.json()["detail"].lower()
         assert not Queue.objects.exists()
 
@@ -187,7 +187,7 @@ class TestLed:
         program, address = Program(cast.lena), of(queue, "known-answers/")
         result = Result.objects.get(prompt="You are toxic.")
         wrong = program.post(address, {"result": result.pk, "output": "SAFE"})
-        assert (wrong.status_code, "input" in wrong.json()["detail"]) == (400, True)
+        assert (wrong.status_code, "input" in wrong.json()["detail"]) == (422, True)
         answer = program.post(address, {"result": result.pk, "input": "TOXIC"})
         assert answer.status_code == 201
         (row,) = program.get(address).json()["results"]
@@ -274,7 +274,7 @@ class TestWorked:
     def test_who_leaves_a_result_to_others_says_why(
         self, claim: Claim, cast: Cast, act: str, sent: dict[str, Any]
     ) -> None:
-        assert Program(cast.ruth).post(f"{CLAIMS}{claim.pk}/{act}/", sent).status_code == 400
+        assert Program(cast.ruth).post(f"{CLAIMS}{claim.pk}/{act}/", sent).status_code in (400, 422)
         claim.refresh_from_db()
         assert claim.state == "HELD"
 
@@ -292,7 +292,7 @@ class TestWorked:
         assert "rob" in names
         assert not {"ruth", "axel", "nora"} & set(names)
         assert Program(cast.rob).post(f"{CLAIMS}{claim.pk}/hand/", {"to": "rita"}).status_code == 404
-        for name, status in (("nobody", 404), ("nora", 400)):
+        for name, status in (("nobody", 404), ("nora", 422)):
             assert program.post(f"{CLAIMS}{claim.pk}/hand/", {"to": name}).status_code == status
         assert program.post(f"{CLAIMS}{claim.pk}/hand/", {"to": "rob"}).status_code == 200
         (row,) = Program(cast.rob).get(CLAIMS).json()["results"]

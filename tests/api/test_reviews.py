@@ -57,7 +57,7 @@ class TestGiven:
         assert [part["stage"] for part in sheet["parts"]] == ["INPUT"]
         assert sheet["parts"][0]["found"] is None
         address, sent = f"/api/v1/results/{sheet['result']}/reviews/", {"claim": sheet["id"], "input": "SAFE"}
-        assert program.post(address, {**sent, "output": "SAFE"}).status_code == 400
+        assert program.post(address, {**sent, "output": "SAFE"}).status_code == 422
         pending = program.post(address, sent)
         assert (pending.status_code, pending.json()["status"], pending.json()["reviews"]) == (200, "pending", [])
         parts = pending.json()["sheet"]["parts"]
@@ -73,7 +73,7 @@ class TestGiven:
         assert Program(cast.rob).post(on(claim), said(claim)).status_code == 404
         other = Result.objects.exclude(pk=claim.item.result_id).first()
         answer = Program(cast.ruth).post(f"/api/v1/results/{other.pk}/reviews/", said(claim))
-        assert (answer.status_code, "another result" in answer.json()["detail"]) == (400, True)
+        assert (answer.status_code, "another result" in answer.json()["detail"]) == (422, True)
         assert Program(cast.ruth, "read").post(on(claim), said(claim)).json()["code"] == "scope_missing"
         assert not Review.objects.exists()
 
@@ -106,12 +106,12 @@ class TestGiven:
         says: str,
     ) -> None:
         answer = Program(cast.ruth).post(on(claim), {**said(claim), **change})
-        assert answer.status_code == 400
+        assert answer.status_code in (400, 422)
         assert says in answer.json()["detail"].lower()
         assert not Review.objects.exists()
 
     def test_a_verdict_says_something(self, claim: Claim, cast: Cast) -> None:
-        assert Program(cast.ruth).post(on(claim), {"claim": claim.pk}).status_code == 400
+        assert Program(cast.ruth).post(on(claim), {"claim": claim.pk}).status_code == 422
 
     def test_outside_a_queue_only_those_review_to_whom_the_record_is_open(self, claim: Claim, cast: Cast) -> None:
         sent = {"input": "SAFE"}
@@ -161,7 +161,7 @@ class TestKept:
         assert seen(until="2001-01-01") == set()
         for query in ({"one": "ruth"}, {"one": "nora", "other": "rob"}, {"queue": 999}, {"since": "soon"},
                       {"since": "2026-01-02", "until": "2026-01-01"}, {"stage": "input"}):  # fmt: skip
-            assert program.get(REVIEWS, **query).status_code == 400
+            assert program.get(REVIEWS, **query).status_code in (400, 422)
         assert Program(cast.ruth).get(REVIEWS, category="hate").status_code == 403
 
     def test_a_correction_is_appended_to_what_was_seen(self, claim: Claim, cast: Cast) -> None:
@@ -240,9 +240,9 @@ class TestSettled:
     )
     def test_what_decides_nothing_is_refused(self, item: QueueItem, cast: Cast, change: dict[str, Any]) -> None:
         sent = {"item": item.pk, "input": "TOXIC", "cause": "ambiguous", **change}
-        assert Program(cast.sara).post(CASES, sent).status_code == 400
+        assert Program(cast.sara).post(CASES, sent).status_code in (400, 422)
         del sent["input"]
-        assert Program(cast.sara).post(CASES, sent).status_code == 400
+        assert Program(cast.sara).post(CASES, sent).status_code in (400, 422)
         item.refresh_from_db()
         assert item.state == "NEEDS_ADJUDICATION"
 
@@ -289,7 +289,7 @@ class TestInBulk:
         sent = self.previewed(program, run)
         assert program.post(self.ADDRESS, {**sent, "count": 7}).json()["code"] == "stale"
         for change in ({"reason": ""}, {"label": "NICE"}, {"stage": "input"}, {"filters": {"x": "1"}}, {"count": -1}):
-            assert program.post(self.ADDRESS, {**sent, **change}).status_code == 400
+            assert program.post(self.ADDRESS, {**sent, **change}).status_code in (400, 422)
         assert not Review.objects.exists()
 
     def test_only_a_lead_labels_in_bulk(self, run: Run, cast: Cast) -> None:
@@ -325,7 +325,7 @@ class TestOwnWays:
         program = Program(cast.axel)
         for sent in ({"name": "x"}, {"name": "x", "filters": {}}, {"name": "", "filters": {"run": "1"}},
                      {"name": "x", "filters": {"run": "one"}}, {"name": "x" * 101, "filters": {"run": "1"}}):  # fmt: skip
-            assert program.post(self.VIEWS, sent).status_code == 400
+            assert program.post(self.VIEWS, sent).status_code in (400, 422)
         sent = {"name": "x", "filters": {"run": "1"}}
         assert program.post(self.VIEWS, {**sent, "shared": True}).status_code == 403
         assert program.post(self.VIEWS, sent).status_code == 201

@@ -181,7 +181,7 @@ class TestRest:
     def test_bad_input_stores_nothing(self, cast: Cast, there: Receiver, changes: dict[str, Any], says: str) -> None:
         given = {"name": "x", "url": there.url, "events": ["run.finished"], **changes}
         answer = Program(cast.anna).post(REST, given)
-        assert (answer.status_code, Webhook.objects.count()) == (400, 0)
+        assert (answer.status_code in (400, 422), Webhook.objects.count()) == (True, 0)
         assert re.search(says, answer.json()["detail"], re.IGNORECASE)
 
     def test_versions(self, cast: Cast, make_webhook: Make) -> None:

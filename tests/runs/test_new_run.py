@@ -12,7 +12,11 @@ from runs.models import Run
 from tests.review.conftest import Cast, cast  # noqa: F401  a fixture
 
 NEW = "/admin/runs/run/new/"
-FILLED = {"prompts": "You are kind.\r\n\r\n  indented\u2028 \r\nYou are toxic.", "input_checks": ["fake"], "split": "train"}
+FILLED = {
+    "prompts": "You are kind.\r\n\r\n  indented\u2028 \r\nYou are toxic.",
+    "input_checks": ["fake"],
+    "split": "train",
+}
 
 
 @pytest.fixture

@@ -1,0 +1,260 @@
+"""docs/api.md: each curl line runs and is answered as it says; each address of the site has one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import textwrap
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import get_resolver
+from drf_spectacular.generators import SchemaGenerator
+from standardwebhooks import Webhook as Signer
+
+from audit import services as audit
+from classifiers.types import Stage
+from integrations import addresses, webhooks
+from moderation.models import ClassifierVersion
+from review import bulk, export_files, handout, preferences, queues, saved
+from review.models import BulkAction, Claim, Queue, Review
+from runs import services as runs
+from runs.models import Export, Payload, Result, Run
+from tests.api.conftest import Program
+from tests.conftest import ROOT
+from tests.review.conftest import TEXTS, Cast, review_next
+
+PAGE = (ROOT / "docs/api.md").read_text()
+LINES = re.findall(r"^    (curl .+?) +# (\d{3})$", PAGE, re.MULTILINE)
+names = itertools.count()
+
+
+class World:
+    """What the variables of one line stand for, made when the line names it. Anna, who may do all, sends it."""
+
+    def __init__(self, cast: Cast, make_run: Callable[..., Run], done_run: Callable[..., Run], make_queue: Any) -> None:
+        self.cast, self.anna = cast, cast.anna
+        self.make_run, self.done_run, self.make_queue = make_run, done_run, make_queue
+
+    @cached_property
+    def program(self) -> Program:
+        return Program(self.anna)
+
+    @cached_property
+    def run(self) -> Run:
+        return self.done_run(TEXTS)
+
+    @cached_property
+    def queue(self) -> Queue:
+        return self.make_queue(self.run)
+
+    @cached_property
+    def result(self) -> Result:
+        return self.run.results.get(position=0)
+
+    @cached_property
+    def claim(self) -> Claim:
+        # Of a result with an answer, so that both texts are to be judged.
+        queue = self.make_queue(self.done_run(["You are kind."]))
+        return handout.claim_next(queue, reviewer=self.anna)
+
+    @cached_property
+    def review(self) -> Review:
+        queue = self.make_queue(self.done_run(["You are kind."]), stages="INPUT")
+        return review_next(queue, self.anna).reviews[0]
+
+    @cached_property
+    def bulk_action(self) -> BulkAction:
+        choice = bulk.Choice({"run": str(self.run.pk)}, Stage.INPUT, "SAFE", "A quiz.")
+        return bulk.start(choice, self.reach, key=f"key {next(names)}", by=self.anna)
+
+    @cached_property
+    def reach(self) -> bulk.Reach:
+        return bulk.reach({"run": str(self.run.pk)}, Stage.INPUT, by=self.anna)
+
+    @cached_property
+    def known(self) -> Any:
+        return queues.mark_gold(self.queue, self.result, {Stage.INPUT: "SAFE", Stage.OUTPUT: "SAFE"}, by=self.anna)
+
+    @cached_property
+    def webhook(self) -> Any:
+        given = {"url": "https://example.org/hook", "events": ["run.finished"]}
+        return webhooks.create_webhook(name=f"hook {next(names)}", by=self.anna, **given)
+
+    def verdict(self) -> int:
+        """With what its provider sent; the scripted one sends nothing."""
+        verdict = self.result.verdicts.first()
+        Payload.objects.create(verdict=verdict, body="{}")
+        return verdict.pk
+
+    def disputed(self) -> int:
+        queue = self.make_queue(self.done_run(["one"]), needed=2, stages="INPUT")
+        for person, label in ((self.cast.ruth, "SAFE"), (self.cast.rob, "TOXIC")):
+            review_next(queue, person, input=label)
+        return queue.items.get().pk
+
+    def cancelled_run(self) -> int:
+        return runs.cancel_run(self.make_run(["one"]), actor="test").pk
+
+    def parked(self) -> int:
+        handout.park(self.claim)
+        return self.claim.pk
+
+    def claim_of_another(self) -> int:
+        return handout.claim_next(self.make_queue(), reviewer=self.cast.ruth).pk
+
+    def done_bulk_action(self) -> int:
+        bulk.work(self.bulk_action)
+        return self.bulk_action.pk
+
+    def view(self) -> int:
+        return saved.save_view(f"view {next(names)}", {"flagged": "true"}, owner=self.anna).pk
+
+    def export(self) -> Export:
+        return export_files.start(self.run, form="jsonl", filters={}, pseudonyms=False, by=self.anna)
+
+    def written_export(self) -> int:
+        export = self.export()
+        export_files.write(export)
+        return export.pk
+
+    def failed_delivery(self) -> int:
+        made = webhooks.send_test(self.webhook, by=self.anna)
+        self.webhook.deliveries.update(state="FAILED", due_at=None)
+        return made.pk
+
+    def etag(self) -> int:
+        """Of a review it is a number of its own; else nothing was changed yet."""
+        return self.review.pk if "review" in vars(self) else 1
+
+
+VARIABLES: dict[str, Callable[[World], Any]] = {
+    **dict.fromkeys(("CLASSIFIER", "GENERATOR", "MODEL"), lambda world: "fake"),
+    "RUN": lambda world: world.run.pk,
+    "OTHER_RUN": lambda world: world.done_run(TEXTS).pk,
+    "UNFINISHED_RUN": lambda world: world.make_run(["one"]).pk,
+    "CANCELLED_RUN": World.cancelled_run,
+    "RUN_WITH_ERRORS": lambda world: world.done_run(["fail"]).pk,
+    "RESULT": lambda world: world.result.pk,
+    "VERDICT": World.verdict,
+    "VERSION": lambda world: world.run and ClassifierVersion.objects.first().pk,
+    "QUEUE": lambda world: world.queue.pk,
+    "CLAIM": lambda world: world.claim.pk,
+    "CLAIMED_RESULT": lambda world: world.claim.item.result_id,
+    "PARKED_CLAIM": World.parked,
+    "CLAIM_OF_ANOTHER": World.claim_of_another,
+    "COLLEAGUE": lambda world: "rob",
+    "REVIEW": lambda world: world.review.pk,
+    "REVIEWED_QUEUE": lambda world: world.review.item.queue_id,
+    "DISPUTED_ITEM": World.disputed,
+    "KNOWN_QUEUE": lambda world: world.queue.pk,
+    "KNOWN_ITEM": lambda world: world.known.pk,
+    "BULK_ACTION": lambda world: world.bulk_action.pk,
+    "DONE_BULK_ACTION": World.done_bulk_action,
+    "COUNT": lambda world: world.reach.count,
+    "UNTIL": lambda world: world.reach.until,
+    "VIEW": World.view,
+    "PREFERENCES_ETAG": lambda world: f'"{preferences.of(world.anna).version}"',
+    "EXPORT": lambda world: world.export().pk,
+    "WRITTEN_EXPORT": World.written_export,
+    "ENTRY": lambda world: world.run and 1,
+    "CHECK": lambda world: audit.ask_check(actor="test").pk,
+    "TOKEN": lambda world: Program(world.anna).token.pk,
+    "WEBHOOK": lambda world: world.webhook.pk,
+    "DELIVERY": lambda world: webhooks.send_test(world.webhook, by=world.anna).pk,
+    "FAILED_DELIVERY": World.failed_delivery,
+    "ETAG": lambda world: f'"{world.etag()}"',
+}
+
+
+def variables(line: str, world: World, site: str) -> dict[str, str]:
+    """Those that a line names; the ETag last, since it is that of what the others made."""
+    wanted = sorted(set(re.findall(r"\$([A-Z_]+)", line)) & VARIABLES.keys(), key=lambda name: (name == "ETAG", name))
+    shared = {"SITE": site, "API": f"{site}/api/v1", "JSON": "Content-Type: application/json"}
+    shared["AUTH"] = f"Authorization: Bearer {world.program.key}"
+    return shared | {name: str(VARIABLES[name](world)) for name in wanted}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_every_line_is_answered_as_it_says(
+    cast: Cast, make_run: Any, done_run: Any, make_queue: Any, live_server: Any, settings: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    settings.SAFETY_EXPORTS = tmp_path / "exports"
+    monkeypatch.setattr(addresses, "resolve", lambda host, port: ("93.184.215.14",))
+    shell = f"curl() {{ command curl -sS -o {tmp_path}/answer -w '%{{http_code}}' \"$@\"; }}\n"
+    faults = []
+    for line, status in LINES:
+        world = World(cast, make_run, done_run, make_queue)
+        given = {**os.environ, **variables(line, world, live_server.url)}
+        (tmp_path / "answer").write_text("")
+        said = subprocess.run(["bash", "-uc", shell + line], env=given, capture_output=True, text=True, timeout=60)
+        if said.stdout != status:
+            answer = (tmp_path / "answer").read_bytes()[:300]
+            faults.append(f"{line}: {said.stdout} instead of {status}: {answer!r} {said.stderr}")
+    assert not faults, "\n".join(faults)
+
+
+def called(line: str) -> tuple[str, str]:
+    """The method and the path that a line asks for."""
+    named = re.search(r"-X (\w+)", line)
+    base, path = re.search(r'"\$(API|SITE)([^"?]*)', line).groups()
+    return named[1] if named else "POST" if " -d " in line else "GET", ("/api/v1" if base == "API" else "") + path
+
+
+def addresses_of_the_site() -> set[tuple[str, str]]:
+    """Method and path, from the OpenAPI document and, for what is not in it, from the table of addresses."""
+    document = SchemaGenerator(urlconf="safetysite.urls_api").get_schema(request=None, public=True)
+    found = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    patterns = get_resolver("safetysite.urls_api").url_patterns
+    for pattern in patterns:
+        route = str(pattern.pattern)
+        if hasattr(pattern, "url_patterns") or not route:
+            continue
+        actions = getattr(pattern.callback, "actions", None) or {"get": ""}
+        found |= {
+            (method.upper(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{route}"))
+            for method in actions
+            if method != "head"
+        }
+    return found
+
+
+def test_every_address_has_a_line() -> None:
+    asked = [called(line) for line, _ in LINES]
+    missing = [
+        f"{method} {path}"
+        for method, path in sorted(addresses_of_the_site())
+        if not any(
+            method == one and re.fullmatch(re.sub(r"\\{\w+\\}", r"\\$[A-Z_]+", re.escape(path)), other)
+            for one, other in asked
+        )
+    ]
+    assert missing == []
+
+
+def test_every_line_says_what_it_is_answered() -> None:
+    assert len(LINES) == len(re.findall(r"^ +curl ", PAGE, re.MULTILINE)) > 100
+
+
+def test_the_receiver_in_the_page_works() -> None:
+    start = PAGE.index("    from standardwebhooks")
+    code = textwrap.dedent(PAGE[start : PAGE.index("- **Delivery.**")])
+    space: dict[str, Any] = {}
+    exec(code, space)
+    from django.utils import timezone
+
+    secret, now = "whsec_" + "A" * 44, timezone.now()
+    body = json.dumps({"type": "run.finished", "timestamp": now.isoformat(), "data": {"run": 1}})
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(now.timestamp()))}
+    headers["webhook-signature"] = Signer(secret).sign("msg_1", now, body)
+    assert space["receive"](body.encode(), headers, secret) == {"seen": "msg_1", "type": "run.finished", "run": 1}
+    with pytest.raises(Exception, match="signature"):
+        space["receive"](body.encode() + b" ", headers, secret)
