@@ -39,10 +39,10 @@ serve: install
 	$(BIN)/python manage.py serve --bind $(ADDRESS)
 
 # Everything, on SQLite and on a real PostgreSQL that the tests start themselves (or the one of TEST_DATABASE_URL).
-# What needs no database, the classifiers, is tested once.
+# What needs no database, the libraries, is tested once.
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --database sqlite
-	$(BIN)/python -m pytest --database postgresql --ignore tests/classifiers
+	$(BIN)/python -m pytest --database postgresql --ignore tests/classifiers --ignore tests/guardrails --ignore tests/training
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import openai  # noqa: TID253
+import openai
 import pytest
 
 from runs import live

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-import openai  # noqa: TID253
+import openai
 import pytest
 
 from runs.models import Result, Run

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import openai  # noqa: TID253
+import openai
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client

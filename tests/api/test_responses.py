@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import openai  # noqa: TID253
+import openai
 import pytest
 
 from runs.models import Run

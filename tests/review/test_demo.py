@@ -17,7 +17,7 @@ from runs.models import Run
 
 def test_every_role_gets_an_account_that_opens(db: None) -> None:
     made = make_demo(actor="test")
-    assert set(made) == {"reviewer", "senior", "lead", "auditor", "admin"}
+    assert set(made) == {"reviewer", "senior", "lead", "auditor", "admin", "program"}
     for name, password in made.items():
         user = User.objects.get(username=name)
         assert user.check_password(password)
