@@ -395,3 +395,10 @@ def test_a_known_answer_counts_for_nobody(make_queue: Callable[..., Queue], cast
     result = Result.objects.get(pk=result.pk)
     assert (result.human_input_label, result.reviewed_at) == (None, None)
     assert QueueItem.objects.get(result=result).state == "OPEN"
+
+
+def test_an_undo_under_the_key_of_another_act_changes_nothing(make_queue: Callable[..., Queue], cast: Cast) -> None:
+    said = review_next(make_queue(), cast.ruth)
+    with pytest.raises(ConflictError, match="key of its own"):
+        services.undo(said.reviews[0], key=said.reviews[0].key)
+    assert Review.objects.current().count() == len(said.reviews)
