@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
 from django.urls import get_resolver
 from drf_spectacular.generators import SchemaGenerator
 from standardwebhooks import Webhook as Signer
@@ -258,3 +261,16 @@ def test_the_receiver_in_the_page_works() -> None:
     assert space["receive"](body.encode(), headers, secret) == {"seen": "msg_1", "type": "run.finished", "run": 1}
     with pytest.raises(Exception, match="signature"):
         space["receive"](body.encode() + b" ", headers, secret)
+
+
+def test_the_document_is_valid_and_nothing_in_it_is_guessed(tmp_path: Path) -> None:
+    options = {"urlconf": "safetysite.urls_api", "validate": True, "fail_on_warn": True}
+    call_command("spectacular", file=str(tmp_path / "document.yaml"), **options)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kind", "parse"), [("application/json", json.loads), ("*/*", yaml.safe_load)])
+def test_the_document_is_for_everybody(client: Client, kind: str, parse: Callable[[bytes], Any]) -> None:
+    answer = client.get("/api/schema/", headers={"Accept": kind})
+    assert answer.status_code == 200
+    assert "/api/v1/webhooks/" in parse(answer.content)["paths"]

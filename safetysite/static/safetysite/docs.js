@@ -8,7 +8,7 @@ const dress = () => {
 dress();
 dark.addEventListener("change", dress);
 SwaggerUIBundle({
-    url: "/api/schema/?format=json",
+    url: "/api/schema/",
     dom_id: "#docs",
     presets: [SwaggerUIBundle.presets.apis],
     layout: "BaseLayout",
