@@ -252,7 +252,9 @@ def undo(review: Review, *, key: str) -> Sequence[Review]:
         if done := list(Review.objects.filter(supersedes__in=act, label="", key=key)):
             return done
         if Review.objects.filter(reviewer=review.reviewer, result=review.result, key=key).exists():
-            raise ConflictError("This key was given to another verdict on the result. Every act needs a key of its own.")
+            raise ConflictError(
+                "This key was given to another verdict on the result. Every act needs a key of its own."
+            )
         current = list(act.current())
         if not current:
             raise ConflictError("This verdict was corrected or taken back already.")

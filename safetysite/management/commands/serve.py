@@ -45,7 +45,17 @@ class Command(SafetyCommand):
         with tempfile.TemporaryDirectory(prefix="safety-metrics-") as folder:
             # Where the processes of the site count together (safetysite.metrics).
             environment = {"PROMETHEUS_MULTIPROC_DIR": folder, **os.environ}
-            command = [sys.executable, "-m", "gunicorn", "safetysite.wsgi", "--bind", bind, "--limit-request-line", "8190", *counts]
+            command = [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "safetysite.wsgi",
+                "--bind",
+                bind,
+                "--limit-request-line",
+                "8190",
+                *counts,
+            ]
             site = processes.start(command, environment, cwd=settings.BASE_DIR)
             try:
                 while site.poll() is None and not orders:
