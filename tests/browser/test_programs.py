@@ -30,7 +30,6 @@ class TestTheApiPage:
         page.locator("#operations-webhooks-webhooks_create, #operations-runs-runs_list").first.wait_for()
         page.locator("#operations-runs-runs_list").click()
         expect(page.get_by_text("A part of the name.")).to_be_visible()
-        page.screenshot(path=f"/tmp/docs_{theme}.png")
         assert not overflows(page)
 
     def test_a_chosen_theme_holds_here_too(self, visitors: Visit, login: Login, admin: User) -> None:
@@ -72,7 +71,6 @@ class TestTokens:
         expect(page.get_by_text("Copied.")).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()") == key
         assert key not in page.url
-        page.screenshot(path="/tmp/token_key.png")
         page.get_by_role("link", name="I have it").click()
         expect(page.get_by_role("cell", name=f"{key[:12]}…")).to_be_visible()
         assert key not in page.content()
