@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import urllib.request
 from collections.abc import Callable
@@ -129,10 +128,8 @@ def test_requests_are_counted_by_route_and_not_by_address(db: None, scraped: Cal
     Client().get("/nothing/654321")
     found = scraped()
     assert found["safety_http_requests_total", "GET", "none", "404"] >= 1
-    (route,) = {
-        key[2] for key in found if key[0] == "safety_http_requests_total" and "runs" in key[2] and key[3] == "401"
-    }
-    assert re.fullmatch(r"/api/v1/runs/<int:pk>/", route)
+    routes = {key[2] for key in found if key[0] == "safety_http_requests_total" and key[3] == "401"}
+    assert "/api/v1/runs/<int:pk>/" in routes
     assert not any("123456" in part or "654321" in part for key in found for part in key)
 
 
