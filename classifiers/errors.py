@@ -62,3 +62,10 @@ class TransientError(SafetyError):
     def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
+
+
+def openai_error(error: SafetyError, status: int | None = None) -> dict[str, str | None]:
+    """An error as OpenAI's protocol writes it, under ``status`` or the error's own."""
+    status = status or error.status
+    kind = "requests" if status == 429 else "invalid_request_error" if status < 500 else "server_error"
+    return {"message": error.message, "type": kind, "param": getattr(error, "param", None), "code": error.code}

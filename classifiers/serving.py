@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Generic, TypeVar
 
 from classifiers import pipeline
-from classifiers.errors import InputError, NotFoundError, ProviderError, SafetyError, TransientError
+from classifiers.errors import InputError, NotFoundError, ProviderError, SafetyError, TransientError, openai_error
 from classifiers.protocols import AnswerGenerator, ClassifierProvider
 from classifiers.types import Answer, Classification, Label, ModelInfo, Stage, Subject
 
@@ -309,7 +309,9 @@ class _Handler(BaseHTTPRequestHandler):
                     raise NotFoundError(f"There is no {self.command} {self.path[:100]} here.")
                 self._send(200, route(content))
             except SafetyError as error:
-                self._send(error.status, {"error": _error(error)}, retry_after=getattr(error, "retry_after", None))
+                self._send(
+                    error.status, {"error": openai_error(error)}, retry_after=getattr(error, "retry_after", None)
+                )
 
     def _content(self) -> bytes:
         """The body, read to its end even if it is not wanted: else the client, still sending, would not see why."""
@@ -404,11 +406,6 @@ def _object(content: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InputError("The body must be a JSON object.")
     return body
-
-
-def _error(error: SafetyError) -> dict[str, Any]:
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return {"message": error.message, "type": kind, "param": None, "code": error.code}
 
 
 def _stopping() -> TransientError:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
 
-from classifiers.errors import InputError, SafetyError
+from classifiers.errors import InputError, SafetyError, openai_error
 from safetysite.logs import REQUEST_ID, request_id
 from safetysite.traffic import answered
 
@@ -93,8 +93,7 @@ def for_programs(get_response: GetResponse) -> GetResponse:
 def refusal(request: HttpRequest, error: SafetyError) -> JsonResponse:
     """An error in the shape of the protocol that the address speaks."""
     if request.path.startswith("/v1/"):
-        kind = "invalid_request_error" if error.status < 500 else "server_error"
-        body: object = {"error": {"message": error.message, "type": kind, "param": None, "code": error.code}}
+        body: object = {"error": openai_error(error)}
     else:
         body = {"code": error.code, "detail": error.message}
     return JsonResponse(body, status=error.status)

@@ -16,7 +16,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.response import Response
 
 from classifiers.endpoint import Rejected
-from classifiers.errors import InputError, NotFoundError, SafetyError
+from classifiers.errors import InputError, NotFoundError, SafetyError, openai_error
 from classifiers.text import unstorable_json
 
 logger = logging.getLogger(__name__)
@@ -48,25 +48,19 @@ def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
         error = exceptions.PermissionDenied()
     if not isinstance(error, exceptions.APIException):
         return None
-    status = error.status_code
-    said = {
-        "message": str(error.detail),
-        "type": _type(status),
-        "param": None,
-        "code": CODES.get(status, error.default_code),
-    }
-    return Response({"error": said}, status=status, headers=_headers(error, getattr(error, "wait", None)))
+    refused = SafetyError(str(error.detail), code=error.default_code)
+    said = {"error": _named_as_there(refused, error.status_code)}
+    return Response(said, status=error.status_code, headers=_headers(error, getattr(error, "wait", None)))
 
 
 def error_of(error: SafetyError) -> dict[str, Any]:
     """An error as OpenAI writes it."""
-    status = status_of(error)
-    return {
-        "message": error.message,
-        "type": _type(status),
-        "param": getattr(error, "param", None),
-        "code": CODES.get(status, error.code),
-    }
+    return _named_as_there(error, status_of(error))
+
+
+def _named_as_there(error: SafetyError, status: int) -> dict[str, Any]:
+    written = openai_error(error, status)
+    return {**written, "code": CODES.get(status, written["code"])}
 
 
 def _safety(error: SafetyError) -> dict[str, Any]:
@@ -78,12 +72,6 @@ def _safety(error: SafetyError) -> dict[str, Any]:
 def status_of(error: SafetyError) -> int:
     """What the model's server refuses as it is, the client asked for."""
     return 400 if isinstance(error, Rejected) else error.status
-
-
-def _type(status: int) -> str:
-    if status == 429:
-        return "requests"
-    return "invalid_request_error" if status < 500 else "server_error"
 
 
 def _headers(error: Exception, wait: float | None) -> dict[str, str]:
