@@ -89,19 +89,19 @@ def test_an_entry_that_was_changed_says_so(cast: Cast, trail: None) -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "status"),
     [
-        {"colour": "red"},
-        {"target": "runs.run"},
-        {"since": "yesterday"},
-        {"cursor": "7"},
-        {"cursor": "b" + "9" * 17},
-        {"text": "a\0"},
-        {"before": "3"},
+        ({"colour": "red"}, 422),
+        ({"target": "runs.run"}, 400),
+        ({"since": "yesterday"}, 400),
+        ({"cursor": "7"}, 400),
+        ({"cursor": "b" + "9" * 17}, 400),
+        ({"text": "a\0"}, 422),
+        ({"before": "3"}, 422),
     ],
 )
-def test_what_is_no_filter_is_refused(cast: Cast, query: Any) -> None:
-    assert Program(cast.axel).get(EVENTS, **query).status_code in (400, 422)
+def test_what_is_no_filter_is_refused(cast: Cast, query: Any, status: int) -> None:
+    assert Program(cast.axel).get(EVENTS, **query).status_code == status
 
 
 def test_a_short_chain_is_checked_at_once(cast: Cast, trail: None) -> None:
