@@ -19,8 +19,6 @@ from tests.review.conftest import Cast
 
 RUNS = "/api/v1/runs/"
 WANTED = {"prompts": ["You are kind.", "You are toxic."], "input_checks": ["fake"]}
-# What has not the form that the schema gives, and what has it and still cannot be.
-REFUSED = (400, 422)
 SAMPLES = str(Path(__file__).resolve().parents[2] / "samples" / "prompts.jsonl")
 
 
@@ -71,7 +69,7 @@ def test_no_other_file_can_be_read(cast: Cast, tmp_path: Path, settings: Any, pr
     places = [str(secret), f"{inside}/../{secret.name}", f"{inside}/link.jsonl", "/etc/passwd", str(tmp_path)]
     for place in (*places, "~/.bashrc", "manage.py", "tests/review", "hf://datasets/a/b", "http://localhost/x.jsonl"):
         answer = lena.post(RUNS, {"source": {"dataset_id": place}, "input_checks": ["fake"]})
-        assert answer.status_code in REFUSED, place
+        assert answer.status_code == 422, place
         assert "SAFETY_SOURCE_FOLDERS" in answer.json()["detail"]
     assert not Run.objects.exists()
 
@@ -90,51 +88,59 @@ def test_a_data_set_of_the_hub_cannot_name_files_of_this_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "says", "status"),
     [
-        ({"input_checks": ["fak"]}, "There is no classifier called 'fak'. Did you mean fake?"),
-        ({"input_checks": []}, "input_checks"),
-        ({"input_checks": None}, "input_checks"),
-        ({"input_checks": "fake"}, "input_checks"),
-        ({"input_checks": ["fake", "fake"]}, "twice"),
-        ({"input_checks": [{"alias": "fake", "options": {"base_url": "http://10.0.0.1"}}]}, "input_checks.0"),
-        ({"input_checks": ["fa\0ke"]}, "input_checks.0"),
-        ({"generator": "nobody"}, "There is no generator called 'nobody'"),
-        ({"output_checks": ["fake"]}, "without a generator"),
-        ({"prompts": []}, "prompts"),
-        ({"prompts": "one"}, "prompts"),
-        ({"prompts": [""]}, "prompts.0"),
-        ({"prompts": ["fine", "  "]}, "prompts.1"),
-        ({"prompts": ["fine", "NUL \0"]}, "prompts.1"),
-        ({"prompts": ["fine", "\ud800"]}, "prompts.1"),
-        ({"prompts": ["fine", 5]}, "prompts.1: It must be a text."),
-        ({"prompts": ["x"] * 10_001}, "10000"),
-        ({"prompts": None}, "prompts"),
-        ({"source": {"dataset_id": "a/b"}}, "not both"),
-        ({"prompts": ..., "source": ...}, "either a source or prompts"),
-        ({"prompts": ..., "source": {}}, "source.dataset_id"),
-        ({"prompts": ..., "source": {"dataset_id": "a/b", "limit": 0}}, "source.limit"),
-        ({"prompts": ..., "source": {"dataset_id": "a/b", "limit": "9"}}, "source.limit: It must be a whole number."),
-        ({"prompts": ..., "source": {"dataset_id": "a/b", "token": "x"}}, "source.token: There is no such field."),
-        ({"prompts": ..., "source": {"dataset_id": "a/b", "shuffle": "yes"}}, "source.shuffle"),
-        ({"prompts": ..., "source": {"dataset_id": "a/b", "seed": -1}}, "source.seed"),
-        ({"prompts": ..., "source": {"dataset_id": SAMPLES, "text_column": "colour"}}, "There is no column colour"),
-        ({"batch_size": 0}, "batch_size"),
-        ({"batch_size": 1001}, "batch_size"),
-        ({"batch_size": True}, "batch_size: It must be a whole number."),
-        ({"reuse_verdicts": "true"}, "reuse_verdicts: It must be true or false."),
-        ({"name": "x" * 201}, "name"),
-        ({"name": "a\0b"}, "name"),
-        ({"name": ["x"]}, "name"),
-        ({"colour": "red"}, "There is no field 'colour'"),
+        ({"input_checks": ["fak"]}, "There is no classifier called 'fak'. Did you mean fake?", 422),
+        ({"input_checks": []}, "input_checks", 400),
+        ({"input_checks": None}, "input_checks", 400),
+        ({"input_checks": "fake"}, "input_checks", 400),
+        ({"input_checks": ["fake", "fake"]}, "twice", 422),
+        ({"input_checks": [{"alias": "fake", "options": {"base_url": "http://10.0.0.1"}}]}, "input_checks.0", 400),
+        ({"input_checks": ["fa\0ke"]}, "input_checks.0", 422),
+        ({"generator": "nobody"}, "There is no generator called 'nobody'", 422),
+        ({"output_checks": ["fake"]}, "without a generator", 422),
+        ({"prompts": []}, "prompts", 400),
+        ({"prompts": "one"}, "prompts", 400),
+        ({"prompts": [""]}, "prompts.0", 422),
+        ({"prompts": ["fine", "  "]}, "prompts.1", 400),
+        ({"prompts": ["fine", "NUL \0"]}, "prompts.1", 422),
+        ({"prompts": ["fine", "\ud800"]}, "prompts.1", 422),
+        ({"prompts": ["fine", 5]}, "prompts.1: It must be a text.", 400),
+        ({"prompts": ["x"] * 10_001}, "10000", 400),
+        ({"prompts": None}, "prompts", 400),
+        ({"source": {"dataset_id": "a/b"}}, "not both", 422),
+        ({"prompts": ..., "source": ...}, "either a source or prompts", 422),
+        ({"prompts": ..., "source": {}}, "source.dataset_id", 400),
+        ({"prompts": ..., "source": {"dataset_id": "a/b", "limit": 0}}, "source.limit", 400),
+        (
+            {"prompts": ..., "source": {"dataset_id": "a/b", "limit": "9"}},
+            "source.limit: It must be a whole number.",
+            400,
+        ),
+        ({"prompts": ..., "source": {"dataset_id": "a/b", "token": "x"}}, "source.token: There is no such field.", 400),
+        ({"prompts": ..., "source": {"dataset_id": "a/b", "shuffle": "yes"}}, "source.shuffle", 400),
+        ({"prompts": ..., "source": {"dataset_id": "a/b", "seed": -1}}, "source.seed", 400),
+        (
+            {"prompts": ..., "source": {"dataset_id": SAMPLES, "text_column": "colour"}},
+            "There is no column colour",
+            422,
+        ),
+        ({"batch_size": 0}, "batch_size", 400),
+        ({"batch_size": 1001}, "batch_size", 400),
+        ({"batch_size": True}, "batch_size: It must be a whole number.", 400),
+        ({"reuse_verdicts": "true"}, "reuse_verdicts: It must be true or false.", 400),
+        ({"name": "x" * 201}, "name", 400),
+        ({"name": "a\0b"}, "name", 422),
+        ({"name": ["x"]}, "name", 400),
+        ({"colour": "red"}, "There is no field 'colour'", 400),
     ],
 )
-def test_a_run_that_cannot_be_is_refused_and_nothing_is_stored(cast: Cast, change: Any, says: str) -> None:
+def test_a_run_that_cannot_be_is_refused_and_nothing_is_stored(cast: Cast, change: Any, says: str, status: int) -> None:
     lena = Program(cast.lena)
     before = AuditEvent.objects.count()
     wanted = {name: value for name, value in {**WANTED, **change}.items() if value is not ...}
     answer = lena.post(RUNS, wanted)
-    assert answer.status_code in REFUSED
+    assert answer.status_code == status
     assert says in answer.json()["detail"]
     assert not Run.objects.exists()
     assert AuditEvent.objects.count() == before
@@ -199,7 +205,7 @@ def test_errors_are_judged_again(cast: Cast, done_run: Callable[..., Run], setti
     assert (answer.status_code, answer.json()["status"]) == (200, "RUNNING")
     work(run)
     assert lena.get(f"{RUNS}{run.pk}/").json()["errors"] == 0
-    assert lena.post(f"{RUNS}{run.pk}/retry-errors/").status_code in REFUSED
+    assert lena.post(f"{RUNS}{run.pk}/retry-errors/").status_code == 422
     for act in ("retry-errors", "resume", "cancel"):
         assert Program(cast.axel).post(f"{RUNS}{run.pk}/{act}/").status_code == 403
 
