@@ -1,6 +1,6 @@
 """Small trained heads: logistic regressions whose weights lie beside this file, with a card each; numpy is all they need.
 
-``python -m training.heads`` makes them.
+``manage.py train_guardrail`` makes them.
 """
 
 from __future__ import annotations

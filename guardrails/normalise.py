@@ -16,7 +16,7 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import overload
 
@@ -41,7 +41,8 @@ UNUSUAL = re.compile(r"[^\t\n\r\x20-\x7e]")
 LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 LEET = {"4": "a", "@": "a", "3": "e", "€": "e", "0": "o", "5": "s", "$": "s", "7": "t", "+": "t", "8": "b", "9": "g"}
-LEET_WORD = re.compile(r"[a-z0-9@$€+|!]+(?<!!)")
+LEET_WORD = re.compile(r"[a-z0-9@$€+|!']+(?<!!)")
+NUMBER = re.compile(r"(?<![\w.,])\d{1,4}(?![\w.,]\w)(?!\w)")
 LETTER = re.compile("[a-z]")
 EITHER = "1|!"  # i or l; i, unless that makes no word and l makes one
 WORDS_WITH_L = _words("""
@@ -63,13 +64,14 @@ GAP = re.compile(r"[\W_]+")
 BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
 HEX = re.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[ :,]?){8,}")
 NOT_HEX = re.compile(r"\\x|0x|[ :,\r\n]")
+WHOLE = re.compile(r".+", re.DOTALL)
 CLAUSE = re.compile(r"[^.!?:;\"\n]+")
-WORD = re.compile(r"[a-z]+")
+WORD = re.compile(r"\b[a-z]+\b")
 COMMON = _words("""
 the of and to in is it you that for on are with as this be at have from or not your all what when we can there
 an how if will do about out then them these so would make like has more no way could my than been who now me act
 ignore forget disregard previous prior above instructions system prompt rules reveal tell print show output
-password secret pretend without any must hello
+password secret pretend without any must hello i so too its into out here why which only just use user
 """)
 DEPTH = 3  # rounds of decoding: what was encoded twice is common, more is not
 
@@ -102,7 +104,7 @@ class Offsets(Sequence[tuple[int, int]]):
 class Variant:
     """A reading of a text: ``offsets`` maps each character of ``text`` to a (start, end) in the original.
 
-    ``kind`` says what was undone: plain, joined (spaced letters), leet, base64, hex, rot13.
+    ``kind`` says what was undone: plain, joined (spaced letters), leet, decoded (base64, hexadecimal), rot13.
     """
 
     text: str
@@ -119,11 +121,8 @@ def variants(text: str) -> list[Variant]:
     bare = _rewrite(_original(text), "plain", UNUSUAL, lambda found: _fold(found[0]))
     plain = _lower(bare)
     joined = _rewrite(plain, "joined", SEPARATED, _join)
-    leet = _rewrite(joined, "leet", LEET_WORD, lambda found: found[0] if found[0].isalpha() else _unleet(found[0]))
-    rot13 = _rewrite(plain, "rot13", CLAUSE, lambda found: _unrot(found[0]))
-    decoded = [_lower(_decoded(bare, kind, pattern, decode)) for kind, pattern, decode in DECODERS]
     readings: dict[str, Variant] = {}
-    for reading in (plain, joined, leet, *decoded, rot13):
+    for reading in (plain, joined, _leet(joined), _lower(_decoded(bare)), _turned(plain)):
         readings.setdefault(reading.text, reading)
     return list(readings.values())
 
@@ -195,6 +194,19 @@ def _join(found: re.Match[str]) -> str:
     return GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", found[0])
 
 
+def _leet(source: Variant) -> Variant:
+    """Numbers that make a word ("70" for "to") are read so only where words are disguised too."""
+    read = _rewrite(source, "leet", LEET_WORD, lambda found: found[0] if found[0].isalpha() else _unleet(found[0]))
+    if read.text == source.text:
+        return read
+    return _rewrite(read, "leet", NUMBER, lambda found: _word(found[0]))
+
+
+def _word(number: str) -> str:
+    word = "".join(LEET.get(digit, "i" if digit in EITHER else digit) for digit in number)
+    return word if word in COMMON else number
+
+
 def _unleet(word: str) -> str:
     letters = "".join(LEET.get(letter, letter) for letter in word)
     doubtful = [at for at, letter in enumerate(letters) if letter in EITHER]
@@ -211,6 +223,12 @@ def _filled(letters: str, places: Sequence[int], choice: Sequence[str]) -> str:
     return "".join(filled)
 
 
+def _turned(source: Variant) -> Variant:
+    """Turned as a whole where that reads better, since short clauses say little; then clause by clause."""
+    whole = _rewrite(source, "rot13", WHOLE, lambda found: _unrot(found[0]))
+    return _rewrite(whole, "rot13", CLAUSE, lambda found: _unrot(found[0]))
+
+
 def _unrot(clause: str) -> str:
     turned = codecs.encode(clause, "rot13")
     return turned if _common(turned) > max(1, _common(clause)) else clause
@@ -220,17 +238,20 @@ def _common(text: str) -> int:
     return sum(word in COMMON for word in WORD.findall(text))
 
 
-def _decoded(source: Variant, kind: str, pattern: re.Pattern[str], decode: Callable[[str], bytes]) -> Variant:
+def _decoded(source: Variant) -> Variant:
     for _ in range(DEPTH):
-        read = _rewrite(source, kind, pattern, lambda found: _readable(found[0], decode))
+        read = source
+        for pattern, decode in DECODERS:
+            read = _rewrite(read, "decoded", pattern, partial(_readable, decode))
         if read.text == source.text:
             break
         source = read
-    return Variant(source.text, kind, source.offsets)
+    return Variant(source.text, "decoded", source.offsets)
 
 
-def _readable(segment: str, decode: Callable[[str], bytes]) -> str:
+def _readable(decode: Callable[[str], bytes], found: re.Match[str]) -> str:
     """The decoded segment where it is text, else the segment itself: a hash or a long word decodes to noise."""
+    segment = found[0]
     try:
         text = decode(segment).decode()
     except (binascii.Error, ValueError):
@@ -248,7 +269,4 @@ def _from_hex(segment: str) -> bytes:
     return bytes.fromhex(NOT_HEX.sub("", segment))
 
 
-DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], bytes]], ...] = (
-    ("base64", BASE64, _from_base64),
-    ("hex", HEX, _from_hex),
-)
+DECODERS: tuple[tuple[re.Pattern[str], Callable[[str], bytes]], ...] = ((BASE64, _from_base64), (HEX, _from_hex))

@@ -1,7 +1,7 @@
 """Names of people and places, which have no form: a linear-chain CRF over spaCy's tokens and entities, and word lists.
 
 spaCy's small model alone misses most foreign names and small towns (F1 .60 and .47 on the sentences in docs/quality.md).
-``python -m training.pii`` makes the weights; their card stands beside them.
+``manage.py train_guardrail pii`` makes the weights; their card stands beside them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Toxic language under the six labels of the Jigsaw challenge, by a linear model over words and their parts.
 
 Scores are probabilities, set so that the default threshold of each label is the best by F1 on comments kept apart.
-Disguised words are undone first (``normalise``). ``python -m training.toxicity`` makes the weights; their card
+Disguised words are undone first (``normalise``). ``manage.py train_guardrail toxicity`` makes the weights; their card
 stands beside them. What it cannot do: see irony, quotation, reclaimed words, or hate that is politely put.
 """
 

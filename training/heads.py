@@ -1,4 +1,4 @@
-"""Makes the small heads of ``guardrails`` and their cards: ``python -m training.heads injection --data ../shared/data``.
+"""Makes the small heads of ``guardrails`` and their cards; ``manage.py train_guardrail`` calls it.
 
 The same data give the same weights: seeds are fixed, nothing is drawn but from them. Needs scikit-learn and the packages
 that hold data (training/README.md).
@@ -6,8 +6,6 @@ that hold data (training/README.md).
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -31,23 +29,14 @@ MOST_WINDOWS = 5  # of one text, in training
 THRESHOLD = 0.5  # of each head, on its probabilities
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.heads", description=__doc__.splitlines()[0])
-    parser.add_argument("head", choices=MAKERS)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of data sets")
-    options = parser.parse_args()
-    card = MAKERS[options.head](options.data)
-    heads.path(options.head).with_suffix(".md").write_text(card)
-    sys.stdout.write(card)
-
-
 def make_injection(data: Path) -> str:
     texts, labels, weights = [], [], []
     for name, examples in _named(injection_data.TRAINING, data, injection_data.own_examples()):
-        for example in examples:
+        halved = name in injection_data.HALVED
+        for example in list(examples)[:: 2 if halved else 1]:
             pieces = windows(example.text)[:MOST_WINDOWS]
             if not example.label:  # not every sentence of an attack is one
-                pieces = [*pieces, *by_sentence(example.text)[:MOST_WINDOWS]]
+                pieces = [*pieces, *by_sentence(example.text)[: 2 if halved else MOST_WINDOWS]]
             texts += [piece.text for piece in pieces]
             labels += [example.label] * len(pieces)
             weights += [injection_data.WEIGHTS.get(name, 1.0) / max(1, len(pieces))] * len(pieces)
@@ -186,14 +175,10 @@ def _card(name: str, sources: Sequence[Source], data: Path, count: Counter[bool]
     lines = [
         f"# The head `{name}`",
         "",
-        f"Made by `python -m training.heads {name}`; SHA-256 {heads.revision(name)}.",
+        f"Made by `python manage.py train_guardrail {name}`; SHA-256 {heads.revision(name)}.",
         "",
     ]
     lines += [f"Trained on {count[True]} positive and {count[False]} negative {unit}:", ""]
     lines += [f"- {s.name} ({s.licence}{f', package {s.package} {s.version}' if s.package else ''}): "
               f"SHA-256 {s.digest(data)[:16]}" for s in sources]  # fmt: skip
     return "\n".join([*lines, ""])
-
-
-if __name__ == "__main__":
-    main()

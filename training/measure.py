@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import codecs
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -13,8 +11,9 @@ from pathlib import Path
 from classifiers.types import Stage, Subject
 from guardrails import heads
 from guardrails.injection import InjectionDetector, InjectionRules
+from guardrails.normalise import variants
 from guardrails.refusal import EVASION, REFUSAL, RefusalDetector
-from training import injection, refusal
+from training import injection, kept_apart, refusal
 from training.heads import figures
 from training.sources import Example
 
@@ -24,20 +23,6 @@ KEYWORDS = re.compile(
     "|unfortunately|against my|unethical|illegal|i must decline|i refuse",
     re.IGNORECASE,
 )
-LOOKALIKES = str.maketrans(
-    "aceopxyiAEOTK", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0410\u0415\u041e\u0422\u041a"
-)
-LEET = str.maketrans("aeiost", "431057")
-DISGUISES: dict[str, Callable[[str], str]] = {
-    "zero-width characters": lambda text: "\u200b".join(text),
-    "lookalike letters": lambda text: text.translate(LOOKALIKES),
-    "leetspeak": lambda text: text.translate(LEET),
-    "base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "spaced letters": lambda text: "  ".join(" ".join(word) for word in text.split()),
-    "rot13": lambda text: codecs.encode(text, "rot13"),
-    "hexadecimal": lambda text: text.encode().hex(),
-    "upper case": str.upper,
-}
 
 
 def main() -> None:
@@ -53,35 +38,67 @@ def main() -> None:
 
 
 def measure_injection(data: Path) -> list[str]:
+    """First on sets that were looked at while it was made, then on those kept apart."""
     detector = InjectionDetector(max_windows=4096)
-    trained = [
-        runs for source in injection.TRAINING[:4] for e in source.examples(data) if e.label and (runs := _runs(e.text))
-    ]
-    known = set().union(*trained)
     found = [
         f"Threshold {detector.threshold:g}. Attacks of which half the runs of five words are in training are left out.",
         "",
     ]
-    for source in injection.TEST:
-        examples = [e for e in source.examples(data) if not e.label or _is_new(e.text, known)]
-        found.append(_line(source.name, detector, examples))
-    own = [Example(text, False) for text in _own_triggers()]
+    found += ["Sets by which the head was tuned:", ""]
+    seen, own = _seen(data), [Example(text, False) for text in _own_triggers()]
+    for name, examples in seen.items():
+        found.append(_line(name, detector, examples))
     found.append(_line("own benign prompts with trigger words", detector, own))
-    attacks = [e for source in injection.TEST[:4] for e in source.examples(data) if e.label and 20 < len(e.text) < 400
-               and e.text.isascii() and _is_new(e.text, known) and e.kind in ("", "en")][:50]  # fmt: skip
-    harmless = own[:50]
-    for name, disguise in DISGUISES.items():
-        both = [Example(disguise(e.text), e.label) for e in (*attacks, *harmless)]
-        found.append(_line(f"50 attacks and 50 harmless texts in {name}", detector, both))
-    found.append(_line("the same 100, not disguised", detector, [*attacks, *harmless]))
-    everything = [e for source in injection.TEST[:7] for e in source.examples(data)] + own
-    rules = InjectionRules().classify([Subject(e.text, Stage.INPUT) for e in everything])
-    found.append(
-        figures(
-            "rules alone, all but the dialogues and e-mails", [c.score or 0.0 for c in rules], _labels(everything), 0.5
-        )
-    )
-    return found
+    short = [
+        e for name in list(seen)[:4] for e in seen[name] if e.label and e.kind in ("", "en") and _can_be_hidden(e.text)
+    ]
+    found += _disguised(detector, short[:50], own[:50])
+    found.append(_rules_alone([e for name in list(seen)[:7] for e in seen[name]] + own))
+    found += ["", "Sets kept apart, neither trained nor tuned on:", ""]
+    apart = list(kept_apart.own())
+    found += [
+        *_by_kind("written for this", detector, apart),
+        *_by_kind("AgentDojo", detector, kept_apart.AGENTDOJO.examples(data)),
+    ]
+    attacks = [e for e in apart if e.label and _can_be_hidden(e.text)]
+    return [*found, *_disguised(detector, attacks[:50], [e for e in apart if not e.label][:50])]
+
+
+def _seen(data: Path) -> dict[str, list[Example]]:
+    trained = [
+        r for source in injection.TRAINING[:4] for e in source.examples(data) if e.label and (r := _runs(e.text))
+    ]
+    known = set().union(*trained)
+    return {s.name: [e for e in s.examples(data) if not e.label or _is_new(e.text, known)] for s in injection.TEST}
+
+
+def _can_be_hidden(text: str) -> bool:
+    """Of 20 to 400 ASCII characters, and none of them encoded already: upper case, say, would destroy that."""
+    return 20 < len(text) < 400 and text.isascii() and "decoded" not in {reading.kind for reading in variants(text)}
+
+
+def _by_kind(name: str, detector: InjectionDetector, examples: Sequence[Example]) -> list[str]:
+    kinds = dict.fromkeys((e.label, e.kind) for e in examples)
+    parts = {kind: [e for e in examples if (e.label, e.kind) == kind] for kind in kinds}
+    lines = [
+        _line(f"{name}, {'attacks' if label else 'harmless'}: {kind}", detector, parts[label, kind])
+        for label, kind in kinds
+    ]
+    return [_line(name, detector, examples), *lines]
+
+
+def _disguised(detector: InjectionDetector, attacks: Sequence[Example], harmless: Sequence[Example]) -> list[str]:
+    both = [*attacks, *harmless]
+    of = f"{len(attacks)} attacks and {len(harmless)} harmless texts"
+    lines = [_line(f"{of}, not disguised", detector, both)]
+    for name, disguise in injection.DISGUISES.items():
+        lines.append(_line(f"{of} in {name}", detector, [Example(disguise(e.text), e.label) for e in both]))
+    return lines
+
+
+def _rules_alone(examples: Sequence[Example]) -> str:
+    scores = [c.score or 0.0 for c in InjectionRules().classify([Subject(e.text, Stage.INPUT) for e in examples])]
+    return figures("rules alone, all but the dialogues and e-mails", scores, _labels(examples), 0.5)
 
 
 def measure_refusal(data: Path) -> list[str]:

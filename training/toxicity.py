@@ -1,4 +1,4 @@
-"""Trains the toxicity check: ``python -m training.toxicity --data ../shared/data``.
+"""Trains the toxicity check: ``manage.py train_guardrail toxicity``.
 
 Learns from Wikipedia comments (Jigsaw, CC0 over CC-BY-SA-3.0 text) and web sentences (RealToxicityPrompts, Apache-2.0,
 labelled by Perspective's scores). A fifth of the comments, chosen by their text, is kept apart: half of it sets the
@@ -7,11 +7,9 @@ scores to the thresholds, the other half only measures.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,15 +150,3 @@ def _logit(score: float) -> float:
 def _f1(truth: Any, said: Any) -> float:
     hits = float((truth * said).sum())
     return 2 * hits / max(1.0, float(truth.sum() + said.sum()))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with jigsaw-toxic and others")
-    measured = train(parser.parse_args().data)
-    told = ", ".join(f"{label} {f1:.3f}" for label, f1 in measured.items())
-    sys.stdout.write(f"Wrote {WEIGHTS} ({WEIGHTS.stat().st_size:,} bytes). F1 on comments kept apart: {told}.\n")
-
-
-if __name__ == "__main__":
-    main()
