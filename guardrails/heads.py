@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.embedded import file_digest
-from classifiers.embeddings import encoder
+from classifiers.embeddings import DIMENSIONS, encoder
 from classifiers.errors import ProviderError
 from classifiers.loading import need
 
@@ -73,13 +73,25 @@ class TextHead:
         """One probability for each text, in order; ``vectors`` are their embeddings where these are already known."""
         if not texts:
             return []
+        parts, words = arrays(self.name), self._by_words(texts)
         if vectors is None:
-            vectors = encoder(threads=self.threads).embed(texts)
-        parts, table = arrays(self.name), self._ngrams
-        logits = vectors @ parts["embedding"] + parts["bias"]
-        logits = logits + [sum(value * table[bucket] for bucket, value in ngrams(text).items()) for text in texts]
-        found: list[float] = sigmoid(logits).tolist()
+            vectors = self._embedded(texts, words)
+        found: list[float] = sigmoid(vectors @ parts["embedding"] + words).tolist()
         return found
+
+    def _by_words(self, texts: Sequence[str]) -> Any:
+        """The log-odds without the embeddings."""
+        numpy, table = need("numpy", feature="A trained head"), self._ngrams
+        sums = [sum(value * table[bucket] for bucket, value in ngrams(text).items()) for text in texts]
+        return numpy.array(sums) + arrays(self.name)["bias"]
+
+    def _embedded(self, texts: Sequence[str], words: Any) -> Any:
+        """The embeddings; zeros where the words alone say no clearly, which spares most of a harmless text."""
+        numpy = need("numpy", feature="A trained head")
+        doubtful = numpy.flatnonzero(words >= arrays(self.name).get("clear", -numpy.inf))
+        vectors = numpy.zeros((len(texts), DIMENSIONS), dtype=numpy.float32)
+        vectors[doubtful] = encoder(threads=self.threads).embed([texts[index] for index in doubtful])
+        return vectors
 
     @property
     def threshold(self) -> float:

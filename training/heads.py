@@ -27,6 +27,7 @@ from training.sources import Example, Source
 EMBEDDING_WEIGHT = 2.0  # of the embedding against the n-grams; both have length 1
 MOST_WINDOWS = 5  # of one text, in training
 THRESHOLD = 0.5  # of each head, on its probabilities
+CLEAR = -4.5  # log-odds by words alone below which no text is embedded; of the attacks used for tuning it costs none
 
 
 def make_injection(data: Path) -> str:
@@ -40,7 +41,7 @@ def make_injection(data: Path) -> str:
             texts += [piece.text for piece in pieces]
             labels += [example.label] * len(pieces)
             weights += [injection_data.WEIGHTS.get(name, 1.0) / max(1, len(pieces))] * len(pieces)
-    fit_text("injection", texts, labels, weights, regularisation=3.0, threshold=THRESHOLD)
+    fit_text("injection", texts, labels, weights, regularisation=3.0, threshold=THRESHOLD, clear=CLEAR)
     return _card("injection", injection_data.TRAINING, data, Counter(labels), "sentences and windows of 60 words")
 
 
@@ -84,8 +85,10 @@ def fit_text(
     *,
     regularisation: float,
     threshold: float,
+    clear: float | None = None,
 ) -> None:
-    """Fits and writes a TextHead. ``regularisation`` is scikit-learn's C; a text that comes twice counts once."""
+    """Fits and writes a TextHead. ``regularisation`` is scikit-learn's C; a text that comes twice counts once. Below
+    ``clear``, in log-odds by its words alone, the head will not embed a text."""
     numpy, sparse = need("numpy", feature="Training"), need("scipy.sparse", feature="Training")
     once = {text.lower(): index for index, text in reversed(list(enumerate(texts)))}
     kept = sorted(once.values())
@@ -105,6 +108,7 @@ def fit_text(
         ngrams=model.coef_[0, size:],
         bias=model.intercept_[0],
         threshold=threshold,
+        **({} if clear is None else {"clear": clear}),
     )
 
 

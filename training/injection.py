@@ -105,7 +105,7 @@ TRAINING = [
     Source("BIPIA, every other e-mail", "MIT", ("bipia-indirect-injection/email*.jsonl",), _other_emails),
 ]  # fmt: skip
 WEIGHTS = {"neuralchemy": 0.3, "this project": 2.0}  # the first has many labels that are doubtful
-HALVED = ("dolly", "HH-RLHF", "HaluEval", "BEGIN", "Civil Comments")  # every other text: there are more than it takes
+HALVED = ("dolly", "HaluEval", "BEGIN", "Civil Comments")  # every other text: there are more than it takes
 
 
 def _bastion(paths: Sequence[Path]) -> Iterator[Example]:

