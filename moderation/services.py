@@ -119,13 +119,13 @@ def _configured(kind: Kind, choice: Choice) -> tuple[str, str]:
     return entry["BACKEND"], json.dumps({**entry.get("OPTIONS", {}), **choice.options}, sort_keys=True)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _made(backend: str, options: str) -> object:
     """One instance a process, so that two stages and all chunks share the weights."""
     return load(backend, **json.loads(options))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _described(backend: str, options: str) -> ModelInfo:
     """Asked for once, until ``forget_versions``: it may mean hashing the files of an adapter."""
     return describe(_made(backend, options), json.loads(options))

@@ -245,6 +245,35 @@ SAFETY_CLASSIFIERS = {
         "BACKEND": "classifiers.providers.huggingface.TextClassification",
         "OPTIONS": {"model": "unitary/toxic-bert", **THREADS},
     },
+    # The guardrails: weights and rules that come with the project, nothing is downloaded.
+    "toxicity": {
+        "BACKEND": "guardrails.toxicity.ToxicityCheck",
+        "OPTIONS": {
+            "thresholds": {
+                "toxic": 0.7,
+                "severe_toxic": 0.5,
+                "obscene": 0.7,
+                "threat": 0.5,
+                "insult": 0.7,
+                "identity_hate": 0.5,
+            }
+        },
+    },
+    "pii": {
+        "BACKEND": "guardrails.pii.PiiCheck",
+        # These kinds block; names, places, addresses and dates are found too, and only inform.
+        "OPTIONS": {
+            "block": [
+                *("CREDIT_CARD", "IBAN_CODE", "US_SSN", "US_PASSPORT", "MEDICAL_LICENSE"),
+                *("EMAIL_ADDRESS", "PHONE_NUMBER"),
+            ]
+        },
+    },
+    # Jailbreaks too: to take a model's instructions over is one thing, whoever tries it.
+    "injection": {"BACKEND": "guardrails.injection.InjectionDetector", "OPTIONS": THREADS},
+    "grounding": {"BACKEND": "guardrails.grounding.GroundingCheck", "OPTIONS": {}},
+    "consistency": {"BACKEND": "guardrails.grounding.ConsistencyCheck", "OPTIONS": {"threshold": 0.5, **THREADS}},
+    "refusal": {"BACKEND": "guardrails.refusal.RefusalDetector", "OPTIONS": THREADS},
 }
 SAFETY_GENERATORS = {
     "openai": {"BACKEND": "classifiers.providers.openai.OpenAIChat", "OPTIONS": {"model": "gpt-4o-mini"}},
@@ -254,8 +283,9 @@ SAFETY_GENERATORS = {
     },
 }
 if MODEL_SERVER := env("MODEL_SERVER"):
-    # One process holds the local models (manage.py serve_models); here their aliases are clients of it.
-    for alias in ("gemma", "toxic-bert", "local"):
+    # One process holds the local models (manage.py serve_models); here their aliases are clients of it, all that would
+    # load torch or spaCy. The other checks are a few rules and numbers.
+    for alias in ("gemma", "toxic-bert", "pii", "injection", "consistency", "refusal", "local"):
         kind, client = (SAFETY_GENERATORS, "Chat") if alias == "local" else (SAFETY_CLASSIFIERS, "Moderation")
         options = {"model": alias, "base_url": MODEL_SERVER, "timeout": 600.0}
         kind[alias] = {"BACKEND": f"classifiers.providers.openai.OpenAI{client}", "OPTIONS": options}

@@ -42,6 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 Options = Callable[[World], dict[str, object]]
+Asked = Callable[[list[str]], list[Subject]]
 PATH = "classifiers.providers."
 PROVIDERS: dict[str, tuple[str, Options]] = {
     "gemma, chat": (f"{PATH}gemma.GemmaClassifier", lambda w: {"base_model": w.chat_model}),
@@ -52,6 +53,12 @@ PROVIDERS: dict[str, tuple[str, Options]] = {
     "fake": (f"{PATH}fake.FakeClassifier", lambda w: {}),
     "pii": ("guardrails.pii.PiiCheck", lambda w: {}),
     "toxicity": ("guardrails.toxicity.ToxicityCheck", lambda w: {}),
+    "injection": ("guardrails.injection.InjectionDetector", lambda w: {}),
+    "injection, by rules": ("guardrails.injection.InjectionRules", lambda w: {}),
+    "grounding": ("guardrails.grounding.GroundingCheck", lambda w: {}),
+    "consistency": ("guardrails.grounding.ConsistencyCheck", lambda w: {}),
+    "consistency, by words": ("guardrails.grounding.ConsistencyCheck", lambda w: {"method": "lexical"}),
+    "refusal": ("guardrails.refusal.RefusalDetector", lambda w: {}),
 }
 GENERATORS: dict[str, tuple[str, Options]] = {
     "local": (f"{PATH}local.LocalGenerator", lambda w: {"model": w.chat_model, "max_new_tokens": 4}),
@@ -86,23 +93,31 @@ def subjects(texts: list[str]) -> list[Subject]:
     return [Subject(text, Stage.INPUT) for text in texts]
 
 
+def answers(texts: list[str]) -> list[Subject]:
+    """With all that a check may read beside the text."""
+    return [Subject(text, Stage.OUTPUT, "Say hello.", ("Hello is a word.",), ("Hello.",) * 3) for text in texts]
+
+
 def test_none_in_none_out(provider: ClassifierProvider) -> None:
     assert provider.classify([]) == []
 
 
-def test_one_answer_for_each_subject_in_order(provider: ClassifierProvider) -> None:
-    together = provider.classify(subjects(TEXTS))
+@pytest.mark.parametrize("asked", [subjects, answers])
+def test_one_answer_for_each_subject_in_order(provider: ClassifierProvider, asked: Asked) -> None:
+    together = provider.classify(asked(TEXTS))
     assert len(together) == len(TEXTS)
     for text, classification in zip(TEXTS, together, strict=True):
-        (alone,) = provider.classify(subjects([text]))
+        (alone,) = provider.classify(asked([text]))
         assert alone.label == classification.label
         if alone.score is not None:
             assert classification.score == pytest.approx(alone.score, abs=0.02)
 
 
-def test_every_answer_is_sound(provider: ClassifierProvider) -> None:
-    for classification in provider.classify(subjects(TEXTS)):
+@pytest.mark.parametrize("asked", [subjects, answers])
+def test_every_answer_is_sound(provider: ClassifierProvider, asked: Asked) -> None:
+    for text, classification in zip(TEXTS, provider.classify(asked(TEXTS)), strict=True):
         assert isinstance(classification, Classification)
+        assert all(0 <= span.start < span.end <= len(text) for span in classification.spans)
         if classification.label is Label.ERROR:
             assert classification.reason
             assert classification.score is None
@@ -148,7 +163,7 @@ def test_a_generator_answers_each_prompt_in_order(generator: AnswerGenerator) ->
 @pytest.mark.parametrize("path", sorted({path for path, _ in [*PROVIDERS.values(), *GENERATORS.values()]}))
 def test_heavy_packages_are_imported_on_first_use(path: str) -> None:
     module = path.rpartition(".")[0]
-    heavy = ["torch", "transformers", "peft", "openai", "datasets", "numpy"]
+    heavy = ["torch", "transformers", "peft", "openai", "datasets", "numpy", "spacy", "presidio_analyzer", "pycrfsuite"]
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
