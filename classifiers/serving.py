@@ -26,6 +26,7 @@ from classifiers import pipeline
 from classifiers.errors import InputError, NotFoundError, ProviderError, SafetyError, TransientError, openai_error
 from classifiers.protocols import AnswerGenerator, ClassifierProvider
 from classifiers.types import Answer, Classification, Label, ModelInfo, Stage, Subject
+from classifiers.wire import read_subject, whole
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ Route = Callable[[bytes], dict[str, Any]]
 MAX_BODY = 16 * 2**20  # bytes of a request
 GRACE = 30.0  # seconds that the batch in hand gets when the server stops
 IDLE = 75.0  # seconds that a connection is kept without a request
+# What every classifier is tried on, with all that one may need beside the text.
+GREETING = Subject("Hello.", Stage.INPUT, "Say hello.", sources=("Hello.",), alternatives=("Hello.", "Hello."))
 
 
 class QueueFullError(TransientError):
@@ -176,7 +179,7 @@ class ModelServer(ThreadingHTTPServer):
     def add_classifier(self, alias: str, provider: ClassifierProvider, info: ModelInfo) -> None:
         """Loads the classifier, by the one thread that will ever use it. Raises ProviderError."""
         with _begun(Batcher(partial(pipeline.classify, provider))) as batcher:
-            (tried,) = batcher.ask([Subject("Hello.", Stage.INPUT)])
+            (tried,) = batcher.ask([GREETING])
             if tried.label is Label.ERROR:
                 raise ProviderError(f"{alias} cannot judge even a greeting: {tried.reason}")
         self.classifiers[alias] = Hosted(alias, info, batcher)
@@ -260,13 +263,10 @@ class ModelServer(ThreadingHTTPServer):
         return {"status": "ok", "waiting": {name: len(batcher.waiting) for name, batcher in self.batchers.items()}}
 
     def moderate(self, content: bytes) -> dict[str, Any]:
-        """Texts come without their stage and prompt, so they are judged by themselves, as prompts are."""
+        """Texts are judged by themselves, as prompts are, unless ``context``, an extension, has the rest for each of them."""
         body = _object(content)
         judge = _find(self.classifiers, body, "classifier")
-        texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise InputError("input must be a text or an array of texts.")
-        judged = judge.batcher.ask([Subject(text, Stage.INPUT) for text in texts])
+        judged = judge.batcher.ask(_subjects(body))
         return {**judge.heading, "results": [moderation_result(found) for found in judged]}
 
     def chat(self, content: bytes) -> dict[str, Any]:
@@ -354,7 +354,7 @@ def _begun(batcher: Batcher[Item, Made]) -> Iterator[Batcher[Item, Made]]:
 
 
 def moderation_result(found: Classification) -> dict[str, Any]:
-    """A classification as a result of /v1/moderations, with the provider's categories and the thresholds it applied.
+    """A classification as a result of /v1/moderations; as an extension, the whole of what the provider said.
 
     A text that could not be judged has an ``error`` and no verdict, so that nobody takes it for safe; so has one whose
     verdict comes without a score, which this protocol needs.
@@ -368,8 +368,22 @@ def moderation_result(found: Classification) -> dict[str, Any]:
         "categories": {name: name in found.flagged for name in scores},
         "category_scores": scores,
         "category_applied_input_types": {name: ["text"] for name in scores},
-        "thresholds": dict(found.thresholds),
+        "classification": whole(found),
     }
+
+
+def _subjects(body: Mapping[str, Any]) -> list[Subject]:
+    given = body.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InputError("input must be a text or an array of texts.")
+    context = body.get("context", [{}] * len(texts))
+    if not isinstance(context, list) or len(context) != len(texts):
+        raise InputError("context must be an array with an object for each text.")
+    try:
+        return list(map(read_subject, texts, context))
+    except ValueError as error:
+        raise InputError(f"A context cannot be read: {error}.") from error
 
 
 def _find(hosted: Mapping[str, Hosted[Item, Made]], body: Mapping[str, Any], kind: str) -> Hosted[Item, Made]:

@@ -10,9 +10,10 @@ from classifiers.endpoint import Connection, Endpoint, MalformedError, Rejected,
 from classifiers.errors import InputError, ProviderError, SafetyError
 from classifiers.loading import check_threshold, without_login
 from classifiers.types import Answer, Classification, Label, ModelInfo, Subject, digest
+from classifiers.wire import context_of, read_classification
 
-# What a server may say of its model; a judgement over this protocol never depends on more than the text.
-NAMED = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype", "settings")
+# What a server may say of its model.
+NAMED = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype", "settings", "reads_context")
 
 
 class OpenAIModeration:
@@ -44,12 +45,11 @@ class OpenAIModeration:
 
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
         """One Classification for each subject. A request that is rejected is halved until only the bad text is left."""
-        texts = [subject.text for subject in subjects]
         answers: dict[int, Classification] = {}
-        size = self.texts_per_request
-        pending = [range(len(texts))[start : start + size] for start in range(0, len(texts), size)]
+        size, count = self.texts_per_request, len(subjects)
+        pending = [range(count)[start : start + size] for start in range(0, count, size)]
         while pending:
-            replies = self.endpoint.pool.map(lambda places: self._moderate([texts[i] for i in places]), pending)
+            replies = self.endpoint.pool.map(lambda places: self._moderate([subjects[i] for i in places]), pending)
             halves: list[range] = []
             for places, reply in zip(pending, replies, strict=True):
                 middle = len(places) // 2
@@ -60,7 +60,7 @@ class OpenAIModeration:
                 else:
                     answers.update(zip(places, reply, strict=True))
             pending = halves
-        return [answers[i] for i in range(len(texts))]
+        return [answers[i] for i in range(count)]
 
     def describe(self) -> ModelInfo:
         """Behind ``manage.py serve_models``: the very model that judges there, as if it judged here."""
@@ -73,12 +73,16 @@ class OpenAIModeration:
     def problems(self) -> list[str]:
         return self.endpoint.problems()
 
-    def _moderate(self, texts: list[str]) -> list[Classification]:
-        body, latency = self.endpoint.ask(self.endpoint.client.moderations.with_raw_response.create, input=texts)
+    def _moderate(self, subjects: list[Subject]) -> list[Classification]:
+        create = self.endpoint.client.moderations.with_raw_response.create
+        more: dict[str, Any] = {}
+        if self.origin.reads_context:
+            more["extra_body"] = {"context": [context_of(subject) for subject in subjects]}
+        body, latency = self.endpoint.ask(create, input=[subject.text for subject in subjects], **more)
         results = body.get("results")
-        if not isinstance(results, list) or len(results) != len(texts):
+        if not isinstance(results, list) or len(results) != len(subjects):
             count = len(results) if isinstance(results, list) else "no"
-            raise MalformedError(f"{self.endpoint.name} gave {count} results for {len(texts)} texts.")
+            raise MalformedError(f"{self.endpoint.name} gave {count} results for {len(subjects)} texts.")
         self.origin.check(body)
         return [self._judge(result, body.get("model"), latency) for result in results]
 
@@ -87,14 +91,17 @@ class OpenAIModeration:
             found = _Moderation.read(result, required=self.thresholds)
         except MalformedError as error:
             return Classification.error(f"{self.endpoint.name} {error}", raw=result, latency=latency)
+        if found.whole and not self.thresholds:
+            return replace(found.whole, latency=latency)
         flagged = found.flagged_categories(self.thresholds)
-        return Classification(
-            Label.TOXIC if flagged or found.flagged_without_category else Label.SAFE,
+        said = found.whole or Classification(Label.SAFE, raw={**result, "model": model})
+        return replace(
+            said,
+            label=Label.TOXIC if flagged or found.flagged_without_category else Label.SAFE,
             score=max(found.scores.values()),
             categories=found.scores,
             flagged=flagged,
-            thresholds={**found.thresholds, **self.thresholds},
-            raw={**result, "model": model},
+            thresholds={**said.thresholds, **self.thresholds},
             latency=latency,
         )
 
@@ -106,7 +113,7 @@ class _Moderation:
     flagged: bool
     flags: Mapping[str, bool | None]
     scores: Mapping[str, float]
-    thresholds: Mapping[str, float]  # that the server applied, if it is one that says so
+    whole: Classification | None  # as the provider itself gave it, from a server that says so
 
     @classmethod
     def read(cls, result: Any, *, required: Iterable[str] = ()) -> _Moderation:
@@ -129,9 +136,13 @@ class _Moderation:
                 raise MalformedError(f"gave {score!r} as the score of {name}; it must lie between 0 and 1.")
         if not judged:
             raise MalformedError("gave no score for any category.")
-        applied = fields.get("thresholds")
-        thresholds = {k: v for k, v in applied.items() if _is_probability(v)} if isinstance(applied, dict) else {}
-        return cls(flagged, flags, {name: float(score) for name, score in judged.items()}, thresholds)
+        try:
+            whole = read_classification(fields["classification"]) if "classification" in fields else None
+        except ValueError as error:
+            raise MalformedError(f"gave a classification that cannot be read: {error}.") from error
+        if whole and flagged != (whole.label is Label.TOXIC):
+            raise MalformedError(f"gave the label {whole.label} for what it says is flagged: {flagged}.")
+        return cls(flagged, flags, {name: float(score) for name, score in judged.items()}, whole)
 
     def flagged_categories(self, thresholds: Mapping[str, float]) -> tuple[str, ...]:
         own = {name for name, threshold in thresholds.items() if self.scores[name] >= threshold}
@@ -256,6 +267,11 @@ class _Origin:
                 f"{self.endpoint.name} has changed the model behind {self.endpoint.model} since it was asked which one "
                 "it is. Start or resume the run: its verdicts will name the new one."
             )
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether the model reads more than a text; by what ``info`` was told."""
+        return bool(self._versions(ask=False).get(self.endpoint.model, {}).get("reads_context"))
 
     def _versions(self, *, ask: bool = True) -> dict[str, dict[str, Any]]:
         """By alias. A server that cannot be reached is asked again next time."""
