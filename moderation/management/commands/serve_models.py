@@ -1,8 +1,8 @@
 """Holds local classifiers and answer generators in one process and serves them to all others, until it is stopped.
 
 Web processes and workers then load no model: they reach these as they reach any server that speaks OpenAI's protocol, and
-what they ask for at the same time is judged together. Without aliases it serves gemma and local. Which model stands
-behind an alias is chosen here, by these options or in the settings that this process reads.
+what they ask for at the same time is judged together. Without aliases it serves gemma, local and those guardrails that
+have a model. Which one stands behind an alias is chosen here, by these options or in the settings that this process reads.
 
 It asks for no key: bind it to an address that only your own machines reach. Ctrl-C or SIGTERM lets it finish what it has
 in hand, for half a minute.
@@ -29,7 +29,7 @@ from classifiers.serving import ModelServer
 from moderation import services
 from moderation.services import SETTINGS, Choice, Kind, aliases
 
-DEFAULT = ("gemma", "local")
+DEFAULT = ("gemma", "local", "pii", "injection", "consistency", "refusal")
 CLIENTS: dict[Kind, str] = {"classifier": "OpenAIModeration", "generator": "OpenAIChat"}
 
 
