@@ -30,6 +30,7 @@ from classifiers.upstream import Piece, Reply, Upstream, as_safety_error, timed
 logger = logging.getLogger(__name__)
 
 SENTENCE_END = re.compile(r"""[.!?\u2026]+["'\u201d\u2019\u00bb)\]]*(?=\s)|[\u3002\uff01\uff1f]|\n""")
+TOOLS = ("tool", "function")
 LONG = 400  # characters without an end, from which on a sentence is cut at white space, and at twice that anywhere
 
 
@@ -74,6 +75,11 @@ class Guarded:
     @property
     def prompt(self) -> str:
         return self.asked[-1].text
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What tools said: an answer should rest on it."""
+        return tuple(each.text for each in self.asked if each.role in TOOLS)
 
     @property
     def label(self) -> Label:
@@ -134,7 +140,7 @@ class Guarded:
     def _passes(self, text: str) -> bool:
         """Judges the answer so far."""
         self.judged = text
-        subject = Subject(text, Stage.OUTPUT, prompt=self.prompt)
+        subject = Subject(text, Stage.OUTPUT, self.prompt, self.sources)
         (self.output,) = self._judge(self.output_checks, [subject])
         return self.output.label is Label.SAFE
 

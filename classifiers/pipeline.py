@@ -81,7 +81,7 @@ class Pipeline:
             yield from self._run_batch(batch)
 
     def _run_batch(self, batch: list[Prompt]) -> list[Outcome]:
-        inputs = judge(self.input_checks, [Subject(prompt.text, Stage.INPUT) for prompt in batch], self.recall)
+        inputs = judge(self.input_checks, [_asked(prompt) for prompt in batch], self.recall)
         if self.generation is None:
             return [Outcome(prompt, judged) for prompt, judged in zip(batch, inputs, strict=True)]
         safe = [index for index, judged in enumerate(inputs) if judged.label is Label.SAFE]
@@ -98,11 +98,16 @@ class Pipeline:
         outputs = {i: self._unanswered(a) for i, a in answers.items() if a.text is None}
         if not self.output_checks:
             return outputs
-        subjects = [Subject(text, Stage.OUTPUT, prompt=batch[i].text) for i, text in written.items()]
+        subjects = [Subject(text, Stage.OUTPUT, batch[i].text, batch[i].sources) for i, text in written.items()]
         return outputs | dict(zip(written, judge(self.output_checks, subjects, self.recall), strict=True))
 
     def _unanswered(self, failed: Answer) -> StageOutcome:
         return unanswered(self.generation.name if self.generation else "", failed)
+
+
+def _asked(prompt: Prompt) -> Subject:
+    """Its documents are part of what the model would be told."""
+    return Subject(prompt.text, Stage.INPUT, sources=prompt.sources)
 
 
 def unanswered(name: str, failed: Answer) -> StageOutcome:

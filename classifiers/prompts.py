@@ -53,19 +53,21 @@ def read_prompts(source: PromptSource, *, on_skip: Callable[[str], None] = lambd
         yield replace(prompt, position=position)
 
 
-def inline_source(texts: Sequence[str]) -> PromptSource:
+def inline_source(sent: Sequence[Prompt]) -> PromptSource:
     """What stands for prompts that were sent along, and that no file holds: their number and digest."""
-    return PromptSource(f"{len(texts)} prompts sent along, {digest(*texts)}", limit=0)
+    texts = (text for prompt in sent for text in (prompt.text, *prompt.sources))
+    return PromptSource(f"{len(sent)} prompts sent along, {digest(*texts)}", limit=0)
 
 
-def inline_prompts(texts: Sequence[str]) -> Iterator[Prompt]:
-    """The texts as prompts; InputError when one of them is empty or cannot be stored."""
-    for position, text in enumerate(texts):
-        if not text.strip():
-            raise InputError(f"Prompt {position + 1} is empty. Leave it out.")
-        if problem := unstorable(text, name=f"Prompt {position + 1}"):
+def inline_prompts(sent: Sequence[Prompt]) -> Iterator[Prompt]:
+    """The same with their positions; InputError when one of them is empty or cannot be stored."""
+    for position, prompt in enumerate(sent):
+        name = f"Prompt {position + 1}"
+        if not prompt.text.strip():
+            raise InputError(f"{name} is empty. Leave it out.")
+        if problem := unstorable(prompt.text, name=name) or unstorable_json(prompt.metadata, name=f"{name}'s sources"):
             raise InputError(problem)
-        yield Prompt(text, position)
+        yield replace(prompt, position=position)
 
 
 def _prompts(source: PromptSource, on_skip: Callable[[str], None]) -> Iterator[Prompt]:
@@ -74,8 +76,10 @@ def _prompts(source: PromptSource, on_skip: Callable[[str], None]) -> Iterator[P
         try:
             if row.problem:
                 raise ValueError(row.problem)
-            column = column or _text_column(row.values, source)
-            prompt = _prompt(row.values, column)
+            values, sources = _with_sources(row.values, source.sources_column)
+            column = column or _text_column(values, source)
+            prompt = _prompt(values, column)
+            prompt = replace(prompt, metadata={**prompt.metadata, **sources})
         except (ValueError, RecursionError) as error:
             reason = f"{source.dataset_id}: {row.where} {str(error).rstrip('.')}."
             if not source.skip_bad_rows:
@@ -110,6 +114,21 @@ def _of_export(values: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
     if not isinstance(metadata, Mapping):
         raise ValueError(f"holds {_kind(metadata)} in its column metadata, not an object")
     return values["prompt"], metadata
+
+
+def _with_sources(values: Mapping[str, Any], column: str | None) -> tuple[Mapping[str, Any], dict[str, list[str]]]:
+    """The row without its documents, and these as metadata."""
+    if column is None:
+        return values, {}
+    given, rest = _take(values, column)
+    texts = [given] if isinstance(given, str) else [] if given is None else given
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"holds {_kind(given)} in its column {column}, not a text or an array of texts")
+    if problem := unstorable_json(texts, name="its sources"):
+        raise ValueError(f"cannot be used: {problem}")
+    if "sources" in rest:
+        raise ValueError("has a column sources beside those that are named. Rename it")
+    return rest, {"sources": [text for text in texts if text.strip()]}
 
 
 def _metadata(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ class PromptSource:
 
     ``dataset_id`` is a local file (JSONL, CSV, TSV, Parquet, or text with one prompt a line), a folder that
     ``datasets`` can load, or a hub id, ``owner/name`` or ``owner/name:configuration``. ``text_column`` may be dotted
-    (``prompt.text``). ``limit`` counts prompts, 0 is all of them. The same ``seed`` gives the same shuffle.
+    (``prompt.text``), and so may ``sources_column``, whose text or texts are the documents that an answer should rest on.
+    ``limit`` counts prompts, 0 is all of them. The same ``seed`` gives the same shuffle.
     """
 
     dataset_id: str
@@ -34,6 +35,7 @@ class PromptSource:
     shuffle: bool = False
     seed: int | None = None
     skip_bad_rows: bool = False
+    sources_column: str | None = None
 
     @property
     def path(self) -> Path:

@@ -32,6 +32,12 @@ class Prompt:
     position: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The documents that came with it, which its answer should rest on: the texts under ``sources`` in its metadata."""
+        given = self.metadata.get("sources")
+        return tuple(text for text in given if isinstance(text, str)) if isinstance(given, list) else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -152,12 +158,16 @@ class StageOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Everything about one prompt. ``output`` is None when that stage did not run."""
+    """Everything about one prompt. ``output`` is None when that stage did not run.
+
+    ``degraded``: a check could not judge it, and it passed all the same, since somebody chose to fail open.
+    """
 
     prompt: Prompt
     input: StageOutcome
     answer: str | None = None
     output: StageOutcome | None = None
+    degraded: bool = False
 
 
 def digest(*parts: str) -> str:

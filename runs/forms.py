@@ -12,7 +12,7 @@ from runs.configuration import MAX_BATCH
 from runs.requests import MAX_LIMIT
 from runs.services import MAX_NAME
 
-SOURCE = ("dataset_id", "split", "text_column", "limit", "shuffle", "seed", "skip_bad_rows")
+SOURCE = ("dataset_id", "split", "text_column", "sources_column", "limit", "shuffle", "seed", "skip_bad_rows")
 
 
 def _known(kind: Kind) -> Sequence[tuple[str, str]]:
@@ -38,6 +38,9 @@ class RunForm(forms.Form):
     split = forms.CharField(required=False, max_length=100, initial="train")
     text_column = forms.CharField(
         required=False, max_length=200, help_text="Left empty, it is found by its name: prompt, text, question, …"
+    )
+    sources_column = forms.CharField(
+        required=False, max_length=200, help_text="Documents that an answer should rest on, for the check grounding."
     )
     limit = forms.IntegerField(required=False, min_value=1, max_value=MAX_LIMIT, initial=100, label="At most")
     shuffle = forms.BooleanField(required=False, label="In random order")

@@ -13,6 +13,7 @@ from classifiers.errors import InputError
 from classifiers.hub import is_hub_id
 from classifiers.prompts import inline_source
 from classifiers.sources import PromptSource
+from classifiers.types import Prompt
 from moderation import services as moderation
 from moderation.services import Choice
 from runs import services
@@ -32,31 +33,48 @@ def create_run(
     generator: str | None = None,
     source: Mapping[str, Any] | None = None,
     prompts: Sequence[str] | None = None,
+    sources: Sequence[Sequence[str]] | None = None,
     name: str = "",
     batch_size: int | None = None,
     reuse_verdicts: bool = False,
 ) -> Run:
     """A run for the workers. Checks and generator are aliases, with the options that they have in settings.
+    ``sources`` are the documents of each prompt that is sent along.
 
     InputError, and nothing is stored, when there is no such alias, no such source, or not exactly one of both.
     """
     if (source is None) == (prompts is None):
         raise InputError("A run takes either a source or prompts that are sent along: one of them, not both.")
+    if sources is not None and prompts is None:
+        raise InputError(
+            "sources go with prompts that are sent along. Those of a data set are named by sources_column."
+        )
     if prompts is not None and len(prompts) > MAX_PROMPTS:
         raise InputError(f"These are {len(prompts)} prompts; at most {MAX_PROMPTS} prompts are taken at once.")
+    sent = None if prompts is None else _sent(prompts, sources)
     for alias in (*input_checks, *output_checks):
         moderation.check_alias("classifier", alias)
     if generator:
         moderation.check_alias("generator", generator)
     configuration = Configuration(
-        source=inline_source(prompts) if prompts is not None else allowed(PromptSource(**source or {})),
+        source=inline_source(sent) if sent is not None else allowed(PromptSource(**source or {})),
         input_checks=tuple(map(Choice, input_checks)),
         generator=Choice(generator) if generator else None,
         output_checks=tuple(map(Choice, output_checks)),
         batch_size=batch_size,
         reuse_verdicts=reuse_verdicts,
     )
-    return services.create_run(configuration, actor=actor, name=name, queued=True, texts=prompts)
+    return services.create_run(configuration, actor=actor, name=name, queued=True, sent=sent)
+
+
+def _sent(prompts: Sequence[str], sources: Sequence[Sequence[str]] | None) -> list[Prompt]:
+    if sources is None:
+        return list(map(Prompt, prompts))
+    if len(sources) != len(prompts):
+        raise InputError(
+            f"There are sources for {len(sources)} of {len(prompts)} prompts. Send a list for each, if empty."
+        )
+    return [Prompt(text, metadata={"sources": list(each)}) for text, each in zip(prompts, sources, strict=True)]
 
 
 def allowed(source: PromptSource) -> PromptSource:

@@ -60,11 +60,11 @@ def create_run(
     actor: str,
     name: str = "",
     queued: bool = False,
-    texts: Sequence[str] | None = None,
+    sent: Sequence[Prompt] | None = None,
 ) -> Run:
     """Reads all prompts once and stores them with the run. A source with a fault leaves nothing behind.
 
-    ``texts`` are prompts that were sent along; the source then only stands for them (``inline_source``).
+    ``sent`` are prompts that were sent along; the source then only stands for them (``inline_source``).
 
     Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
     work here: they are made ready first, so that a missing key or model is told before anything is stored.
@@ -78,7 +78,7 @@ def create_run(
     run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued)
     # To a temporary file first: a slow source must not keep a transaction open, nor all prompts be kept in memory.
     with TemporaryFile("w+") as spool:
-        skipped = _spool(run, configuration, spool, texts)
+        skipped = _spool(run, configuration, spool, sent)
         with transaction.atomic():
             run.save(force_insert=True)
             _store_chunks(run, spool)
@@ -94,7 +94,7 @@ def _name_of(configuration: Configuration, name: str) -> str:
     return name or configuration.source.dataset_id[-(MAX_NAME - len(time)) :] + time
 
 
-def _spool(run: Run, configuration: Configuration, spool: IO[str], texts: Sequence[str] | None) -> list[str]:
+def _spool(run: Run, configuration: Configuration, spool: IO[str], sent: Sequence[Prompt] | None) -> list[str]:
     """Writes a line for each chunk, counts and digests the prompts, and gives why the first rows were skipped."""
     skipped: list[str] = []
 
@@ -103,7 +103,7 @@ def _spool(run: Run, configuration: Configuration, spool: IO[str], texts: Sequen
         if len(skipped) < LOGGED_SKIPS:
             skipped.append(reason)
 
-    prompts = read_prompts(configuration.source, on_skip=skip) if texts is None else inline_prompts(texts)
+    prompts = read_prompts(configuration.source, on_skip=skip) if sent is None else inline_prompts(sent)
     while batch := list(islice(prompts, configuration.chunk_size)):
         spool.write(json.dumps([batch[0].position, batch[-1].position + 1, pack(batch)]) + "\n")
         run.total += len(batch)

@@ -205,7 +205,7 @@ class Exchange:
         guarded = self.guarded
         subjects = {Stage.INPUT: Subject(guarded.prompt, Stage.INPUT)}
         if guarded.answer is not None:
-            subjects[Stage.OUTPUT] = Subject(guarded.answer, Stage.OUTPUT, prompt=guarded.prompt)
+            subjects[Stage.OUTPUT] = Subject(guarded.answer, Stage.OUTPUT, guarded.prompt, guarded.sources)
         known = {Stage.INPUT: _of(guarded.input, wish.alias), Stage.OUTPUT: _of(guarded.output, wish.alias)}
         self.moderated = {stage: known[stage] for stage in Stage}
         missing = [stage for stage in subjects if known[stage] is None]

@@ -76,10 +76,16 @@ class SourceBody(serializers.Serializer):
     shuffle = serializers.BooleanField(default=False)
     seed = serializers.IntegerField(min_value=0, max_value=2**32 - 1, allow_null=True, default=None)
     skip_bad_rows = serializers.BooleanField(default=False, help_text="Else a row without a usable text is an error.")
+    sources_column = serializers.CharField(
+        max_length=200,
+        allow_null=True,
+        default=None,
+        help_text="Of the document, or documents, that an answer should rest on. Kept as sources in the metadata.",
+    )
 
 
 class RunBody(serializers.Serializer):
-    """A run to be made: a source, or else prompts; and the aliases of who judges and answers."""
+    """A run to be made: a source, or else prompts, with their sources or without; and the aliases of who judges and answers."""
 
     name = serializers.CharField(max_length=MAX_NAME, allow_blank=True, default="")
     source = SourceBody(required=False)
@@ -89,6 +95,13 @@ class RunBody(serializers.Serializer):
         max_length=MAX_PROMPTS,
         required=False,
         help_text="The texts themselves.",
+    )
+    sources = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField(trim_whitespace=False)),
+        min_length=1,
+        max_length=MAX_PROMPTS,
+        required=False,
+        help_text="For each of prompts the documents that its answer should rest on; they are looked for attacks too.",
     )
     input_checks = serializers.ListField(
         child=serializers.CharField(max_length=MAX_ALIAS),

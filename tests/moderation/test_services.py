@@ -58,7 +58,7 @@ class TestChoice:
 class TestUnknown:
     def test_an_alias_names_the_known_ones_and_the_nearest(self) -> None:
         with pytest.raises(
-            InputError, match=r"no classifier called 'gema'\. Did you mean gemma\? Known: fake, "
+            InputError, match=r"no classifier called 'gema'\. Did you mean gemma\? Known: consistency, "
         ) as raised:
             services.classifier(Choice("gema"))
         assert "SAFETY_CLASSIFIERS" in raised.value.message
