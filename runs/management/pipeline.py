@@ -144,6 +144,11 @@ def add_source_arguments(parser: CommandParser) -> None:
         help="the column that holds the prompt, dotted when nested (prompt.text); found by itself for the usual names",
     )
     group.add_argument(
+        "--sources-column",
+        metavar="NAME",
+        help="the column that holds the document, or the documents, that an answer should rest on (for grounding)",
+    )
+    group.add_argument(
         "--limit", type=int, default=100, metavar="N", help="how many prompts; 0 is all (default %(default)s)"
     )
     group.add_argument("--shuffle", action="store_true", help="take them in random order")
@@ -189,6 +194,11 @@ def source_of(**options: Any) -> PromptSource:
     if options["shuffle"] and options["seed"] is None:
         options["seed"] = secrets.randbelow(2**31)  # stored with the run, so that even this order can be had again
     return PromptSource(**{field.name: options[field.name] for field in fields(PromptSource)})
+
+
+def named(given: str) -> tuple[str, ...]:
+    """The aliases of a list like ``toxicity,pii``."""
+    return tuple(alias.strip() for alias in given.split(","))
 
 
 def choice(alias: str, **options: Any) -> Choice:

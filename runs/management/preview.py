@@ -1,45 +1,78 @@
-"""A result in a few lines, for a terminal."""
+"""A result in a few lines, for a terminal: what was said of each stage, and by which check if there are several."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from audit.management.text import one_line
-from classifiers.types import Outcome, StageOutcome
+from classifiers.types import Outcome, Span, StageOutcome
 from runs.models import Result
+
+MOST_SPANS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """By a check, or by all of a stage together."""
+
+    label: str
+    score: float | None
+    flagged: Sequence[str]
+    check: str = ""
+    spans: Sequence[Span] = ()
+    reason: str = ""
+
+    def __str__(self) -> str:
+        spans = ", ".join(f"{span.kind} at {span.start}-{span.end}" for span in self.spans[:MOST_SPANS])
+        more = f" and {len(self.spans) - MOST_SPANS} more" if len(self.spans) > MOST_SPANS else ""
+        parts = [
+            *(self.label, "" if self.score is None else f"{self.score:.2f}", ", ".join(self.flagged)),
+            *(f"[{spans}{more}]" if spans else "", f"- {one_line(self.reason, 300)}" if self.reason else ""),
+        ]
+        return " ".join(part for part in parts if part)
 
 
 def of_outcome(outcome: Outcome) -> str:
     """What has just come out of the pipeline."""
-    output = outcome.output and _judged(outcome.output)
-    return _lines(outcome.prompt.position, outcome.prompt.text, _judged(outcome.input), outcome.answer, output)
+    output = outcome.output and _judged("output", outcome.output)
+    judged = _judged("input", outcome.input)
+    return _lines(outcome.prompt.position, outcome.prompt.text, judged, outcome.answer, output)
 
 
 def of_result(result: Result) -> str:
     """The same of what is stored; its verdicts had better be fetched with it."""
-    output = _stored(result, "output") if result.output_label else None
-    return _lines(result.position, result.prompt, _stored(result, "input"), result.answer, output)
+    output = _stored("output", result) if result.output_label else None
+    return _lines(result.position, result.prompt, _stored("input", result), result.answer, output)
 
 
-def _lines(position: int, prompt: str, judged: str, answer: str | None, answer_judged: str | None) -> str:
-    lines = [f"[{position}] {one_line(prompt)}", f"    input   {judged}"]
-    if answer is not None:
-        lines.append(f"    answer  {one_line(answer)}")
-    if answer_judged is not None:
-        lines.append(f"    output  {answer_judged}")
-    return "\n".join(lines)
+def _lines(
+    position: int, prompt: str, judged: Sequence[str], answer: str | None, answer_judged: Sequence[str] | None
+) -> str:
+    said = [] if answer is None else [f"    answer  {one_line(answer)}"]
+    return "\n".join([f"[{position}] {one_line(prompt)}", *judged, *said, *(answer_judged or ())])
 
 
-def _judged(stage: StageOutcome) -> str:
-    return _said(stage.label, stage.score, stage.flagged, (j.classification.reason for j in stage.judgements))
+def _judged(stage: str, outcome: StageOutcome) -> list[str]:
+    by = [
+        Said(c.label, c.score, c.flagged, each.check, c.spans, c.reason)
+        for each in outcome.judgements
+        for c in [each.classification]
+    ]
+    return list(_told(stage, Said(outcome.label, outcome.score, outcome.flagged), by))
 
 
-def _stored(result: Result, stage: str) -> str:
+def _stored(stage: str, result: Result) -> list[str]:
+    by = [
+        Said(v.label, v.score, v.flagged, v.check_name, [Span(**span) for span in v.spans], v.reason)
+        for v in result.verdicts.all()
+        if v.stage == stage.upper()
+    ]
     label, score, categories = (getattr(result, f"{stage}_{name}") for name in ("label", "score", "categories"))
-    return _said(label, score, categories, (v.reason for v in result.verdicts.all() if v.stage == stage.upper()))
+    return list(_told(stage, Said(label, score, categories), by))
 
 
-def _said(label: str, score: float | None, categories: list[str], reasons: Iterable[str]) -> str:
-    why = "; ".join(one_line(reason, 300) for reason in reasons if reason)
-    parts = [label, "" if score is None else f"{score:.2f}", ", ".join(categories), f"- {why}" if why else ""]
-    return " ".join(part for part in parts if part)
+def _told(stage: str, together: Said, by: Sequence[Said]) -> Iterator[str]:
+    yield f"    {stage:7} {by[0] if len(by) == 1 else together}"
+    if len(by) > 1:
+        yield from (f"        {one_line(each.check, 100)}: {each}" for each in by)

@@ -139,7 +139,7 @@ def test_a_bad_option_is_one_sentence_and_stores_nothing(case: str, prompts_file
 
 
 @pytest.mark.parametrize(
-    "option", [["--limit", "3"], ["--batch-size", "2"], ["--shuffle"], ["--output-classifier", "none"]]
+    "option", [["--limit", "3"], ["--batch-size", "2"], ["--shuffle"], ["--output-checks", "none"]]
 )
 def test_a_run_goes_on_with_its_own_configuration(done_run: Callable[..., Run], option: list[str]) -> None:
     run = done_run(["hello"])

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from moderation.services import aliases
-from runs.management.pipeline import RunCommand, choice
+from runs.management.pipeline import RunCommand, choice, named
 
 
 class Command(RunCommand):
@@ -19,9 +19,13 @@ class Command(RunCommand):
     def arguments(self, parser: CommandParser) -> None:
         known = ", ".join(aliases("classifier"))
         parser.add_argument(
-            "--provider", default="openai", metavar="ALIAS", help=f"who judges: {known} (default %(default)s)"
+            *("--input-checks", "--provider"),
+            type=named,
+            default=("openai",),
+            metavar="ALIAS,…",
+            help=f"who judges, one or several: {known} (default openai)",
         )
         super().arguments(parser)
 
     def checks(self, **options: Any) -> dict[str, Any]:
-        return {"input_checks": (choice(options["provider"]),)}
+        return {"input_checks": tuple(map(choice, options["input_checks"]))}

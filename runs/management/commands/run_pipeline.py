@@ -4,8 +4,13 @@ Each prompt is judged; those judged SAFE are answered; the answers are judged. A
 ERROR, goes no further, and can be retried. The run is stored in the database as it goes: stop it with Ctrl-C, or kill
 it, and go on with --resume.
 
-Example: python manage.py run_pipeline --dataset-id samples/prompts.jsonl --gemma-base-model embedded
+Several checks may judge a stage, side by side: one that says TOXIC is enough.
+
+Examples: python manage.py run_pipeline --dataset-id samples/prompts.jsonl --gemma-base-model embedded
 --answer-generator local --preview 5 --output results.json
+
+python manage.py run_pipeline --dataset-id samples/prompts.jsonl --input-checks toxicity,pii,injection
+--answer-generator local --output-checks toxicity,pii,refusal
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from django.core.management.base import CommandParser
 
 from classifiers.errors import InputError
 from moderation.services import Choice, aliases
-from runs.management.pipeline import RunCommand, choice
+from runs.management.pipeline import RunCommand, choice, named
 
 
 class Command(RunCommand):
@@ -30,10 +35,11 @@ class Command(RunCommand):
         classifiers, generators = ", ".join(aliases("classifier")), ", ".join(aliases("generator"))
         group = parser.add_argument_group("who judges, who answers")
         group.add_argument(
-            "--input-classifier",
-            default="gemma",
-            metavar="ALIAS",
-            help=f"who judges prompts: {classifiers} (default %(default)s)",
+            *("--input-checks", "--input-classifier"),
+            type=named,
+            default=("gemma",),
+            metavar="ALIAS,…",
+            help=f"who judges prompts, one or several: {classifiers} (default gemma)",
         )
         group.add_argument(
             "--answer-generator",
@@ -42,10 +48,11 @@ class Command(RunCommand):
             help=f"who answers: {generators}, none (default %(default)s)",
         )
         group.add_argument(
-            "--output-classifier",
-            default="gemma",
-            metavar="ALIAS",
-            help=f"who judges answers: {classifiers}, none (default %(default)s)",
+            *("--output-checks", "--output-classifier"),
+            type=named,
+            default=("gemma",),
+            metavar="ALIAS,…",
+            help="who judges answers, in the same way, or none (default gemma)",
         )
         group.add_argument(
             "--gemma-base-model",
@@ -81,17 +88,19 @@ class Command(RunCommand):
             "local": {"model": options["local_answer_model"], "max_new_tokens": options["max_new_tokens"]},
             "openai": {"model": options["openai_answer_model"]},
         }
-        generator, output = options["answer_generator"], options["output_classifier"]
-        _refuse_unused("classifier", of_classifier, {options["input_classifier"], output})
+        generator, inputs, outputs = (options[name] for name in ("answer_generator", "input_checks", "output_checks"))
+        if generator == "none" or outputs == ("none",):
+            outputs = ()
+        _refuse_unused("classifier", of_classifier, {*inputs, *outputs})
         _refuse_unused("generator", of_generator, {generator})
 
         def judge(alias: str) -> Choice:
             return choice(alias, **of_classifier.get(alias, {}))
 
         return {
-            "input_checks": (judge(options["input_classifier"]),),
+            "input_checks": tuple(map(judge, inputs)),
             "generator": None if generator == "none" else choice(generator, **of_generator.get(generator, {})),
-            "output_checks": () if "none" in (generator, output) else (judge(output),),
+            "output_checks": tuple(map(judge, outputs)),
         }
 
 
