@@ -32,7 +32,6 @@ class Columns:
     toxic_from: float | None = None
     category: str = ""
     prompt: str = ""
-    sources: str = ""
     output: bool = False
     everything: str = ""
 
@@ -89,7 +88,7 @@ def _labelled(source: PromptSource, columns: Columns) -> Iterator[Labelled]:
         toxic = columns.everything == "TOXIC" if columns.everything else is_toxic(_at(prompt, label), columns)
         asked = str(_at(prompt, columns.prompt)) if columns.prompt else None
         stage = Stage.OUTPUT if asked is not None or columns.output else Stage.INPUT
-        subject = Subject(prompt.text, stage, prompt=asked, sources=_sources(prompt, columns.sources))
+        subject = Subject(prompt.text, stage, prompt=asked, sources=prompt.sources)
         yield Labelled(subject, toxic, str(_at(prompt, columns.category)) if columns.category else "")
 
 
@@ -109,13 +108,6 @@ def _at(prompt: Prompt, column: str) -> Any:
             raise InputError(f"Row {prompt.position} has no column {column}. Beside the text it has: {there}.")
         value = value[part]
     return value
-
-
-def _sources(prompt: Prompt, column: str) -> tuple[str, ...]:
-    if not column:
-        return ()
-    value = _at(prompt, column)
-    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
 def _number(value: Any, word: str) -> float:

@@ -105,7 +105,8 @@ def _store(evaluation: Evaluation, said: Sequence[Said], data: Data, wish: Wish,
     evaluation.calibration = calibrated and calibrated.as_json()
     evaluation.threshold = picked and picked.as_json()
     evaluation.name = wish.name or f"{evaluation.alias} on {data.source.dataset_id}"[:MAX_NAME]
-    evaluation.dataset, evaluation.columns = data.source.dataset_id, json_safe(asdict(data.columns))
+    evaluation.dataset = data.source.dataset_id
+    evaluation.columns = json_safe({**asdict(data.columns), "sources": data.source.sources_column or ""})
     evaluation.data_digest, evaluation.created_by = digest_of(data.rows), actor
     evaluation.cost_per_thousand = wish.cost_per_thousand
     with transaction.atomic():

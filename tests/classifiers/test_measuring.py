@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ def test_labels_that_are_not_are_refused(value: Any, options: dict[str, Any]) ->
 
 
 def test_rows_become_subjects_of_their_stage(write: Write) -> None:
-    source = write({"text": "a", "label": 1, "kind": "x", "q": "why?", "docs": ["s1", "s2"]})
-    (row,) = read_labelled(source, Columns(category="kind", prompt="q", sources="docs"))
+    source = replace(
+        write({"text": "a", "label": 1, "kind": "x", "q": "why?", "docs": ["s1", "s2"]}), sources_column="docs"
+    )
+    (row,) = read_labelled(source, Columns(category="kind", prompt="q"))
     assert (row.toxic, row.category, row.subject.stage) == (True, "x", Stage.OUTPUT)
     assert (row.subject.prompt, row.subject.sources) == ("why?", ("s1", "s2"))
 

@@ -20,7 +20,7 @@ from audit.models import AuditEvent
 from runs import schedules, tasks
 from runs.models import Run
 
-FAKES = {"input_classifier": "fake", "answer_generator": "fake", "output_classifier": "fake", "limit": 0}
+FAKES = {"input_checks": ("fake",), "answer_generator": "fake", "output_checks": ("fake",), "limit": 0}
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_schedules_are_listed_and_removed(prompts: Path) -> None:
         ({"every": ""}, "--every or --cron"),
         ({"name": ""}, "--name"),
         ({"name": "n" * 101}, "at most 100"),
-        ({"input_classifier": "nobody"}, "nobody"),
+        ({"input_checks": ("nobody",)}, "nobody"),
     ],
 )
 def test_what_cannot_be_scheduled_is_told(prompts: Path, options: dict[str, Any], sentence: str) -> None:

@@ -66,7 +66,6 @@ class Command(SafetyCommand):
         group.add_argument("--all", dest="everything", choices=["SAFE", "TOXIC"], default="", help="all texts are so")
         group.add_argument("--category-column", default="", metavar="NAME", help="counts apart for each category")
         group.add_argument("--prompt-column", default="", metavar="NAME", help="the texts are answers to these prompts")
-        group.add_argument("--sources-column", default="", metavar="NAME", help="what answers must be grounded in")
         group.add_argument("--answers", action="store_true", help="the texts are answers, without their prompts")
         more = parser.add_argument_group("what else")
         more.add_argument("--name", default="", help="of the evaluation")
@@ -118,7 +117,6 @@ def _columns(**options: Any) -> Columns:
         toxic_from=options["toxic_from"],
         category=options["category_column"],
         prompt=options["prompt_column"],
-        sources=options["sources_column"],
         output=options["answers"],
         everything=options["everything"],
     )
