@@ -43,6 +43,8 @@ BROKEN = {
     "not_an_object": lambda body: "[1, 2]",
     "missing_fields": lambda body: json.dumps(_emptied(body)),
     "wrong_count": lambda body: json.dumps({**body, "results": body.get("results", [])[:-1], "choices": []}),
+    "empty_list": lambda body: json.dumps({**body, "results": [], "choices": []}),
+    "missing_category": lambda body: re.sub(r'"violence": [01][.0-9]*, |"content": "[^"]*"', "", json.dumps(body)),
     "bad_score": lambda body: json.dumps(body).replace(": 0.9", ": 1.7").replace(": 0.01", ": -0.2"),
     "nan": lambda body: json.dumps(body).replace(": 0.01", ": NaN").replace(": 0.9", ": 1e999"),
     "nul": lambda body: re.sub(r'("(?:content|text)": ")', r"\1nul: \\u0000 ", json.dumps(body)),
