@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from classifiers.errors import TransientError
@@ -74,6 +75,7 @@ def result(c: Classification) -> dict[str, Any]:
         "other_categories": {name: {"flagged": name in c.flagged, "score": score} for name, score in own.items()},
         "thresholds": dict(c.thresholds),
         "score": c.score,
+        "spans": [asdict(span) for span in c.spans],
         "reason": printable(c.reason),
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from django.db.models.functions import Length
 from django.http import HttpRequest, HttpResponse
@@ -12,11 +13,12 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from classifiers.errors import NotFoundError
-from classifiers.types import Stage
+from classifiers.types import Prompt, Span, Stage
 from runs import filters, paging, payloads, services
 from runs.models import Result, Verdict
 from runs.querysets import ResultQuerySet
 from runs.views import pages
+from runs.views.findings import Findings, findings, sent_for
 
 TURNS = ("order", "before", "after")
 # Those that most people look for stand first; the others fold away.
@@ -75,7 +77,7 @@ def result_reveal(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     if request.GET.get("part") == "beginning":
         return render(request, "admin/runs/_beginning.html", {"beginning": pages.beginning(result.prompt)})
     if pages.is_fragment(request):
-        panel = Panel.of(result, revealed, _verdicts(result), hidden="")
+        panel = Panel.of(result, revealed, _verdicts(result), hidden="", sources=_sources(request, result, revealed))
         return render(request, "admin/runs/_stage.html", {"panel": panel, "result": result, "revealed": True})
     return _page(request, result, revealed=revealed)
 
@@ -107,16 +109,18 @@ def result_payload(request: HttpRequest, pk: int, verdict: int) -> HttpResponse:
 
 @dataclass(frozen=True)
 class Said:
-    """A verdict with its categories as (name, score, threshold, whether flagged), the highest score first."""
+    """A verdict with its categories as (name, score, threshold, whether flagged), the highest score first, and what it found."""
 
     verdict: Verdict
     scores: list[tuple[str, float, float | None, bool]]
+    found: Findings
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Said:
+    def of(cls, verdict: Verdict, sent: Any, text: str | None, sources: Sequence[str]) -> Said:
         ranked = sorted(verdict.categories.items(), key=lambda item: -item[1])
         flagged, thresholds = verdict.flagged, verdict.thresholds
-        return cls(verdict, [(name, score, thresholds.get(name), name in flagged) for name, score in ranked])
+        scores = [(name, score, thresholds.get(name), name in flagged) for name, score in ranked]
+        return cls(verdict, scores, findings([Span(**span) for span in verdict.spans], sent, text, sources))
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,12 @@ class Panel:
     hidden: str
 
     @classmethod
-    def of(cls, result: Result, stage: Stage, verdicts: list[Verdict], *, hidden: str) -> Panel:
+    def of(
+        cls, result: Result, stage: Stage, verdicts: list[Verdict], *, hidden: str, sources: Sequence[str] = ()
+    ) -> Panel:
+        """``sources`` are the documents that may be quoted."""
+        of_stage = [verdict for verdict in verdicts if verdict.stage == stage]
+        sent = {} if hidden else sent_for(of_stage)
         prompt, name = stage == Stage.INPUT, stage.lower()
         text = result.prompt if prompt else result.answer
         fields = {kind: getattr(result, f"{name}_{kind}") for kind in ("label", "score", "provenance", "categories")}
@@ -145,7 +154,7 @@ class Panel:
             name=NAMES[stage],
             text=text,
             human=getattr(result, f"human_{name}_label"),
-            said=[Said.of(verdict) for verdict in verdicts if verdict.stage == stage],
+            said=[Said.of(each, sent.get(each.pk), None if hidden else text, sources) for each in of_stage],
             metadata=pages.indented(result.metadata) if prompt and result.metadata else "",
             hidden=hidden if text is not None else "",
             **fields,
@@ -158,7 +167,13 @@ def _page(request: HttpRequest, result: Result, *, revealed: Stage | None = None
     before, after = paging.neighbours(cast(ResultQuerySet, checked.qs), result)
     verdicts = _verdicts(result)
     panels = [
-        Panel.of(result, stage, verdicts, hidden="" if stage == revealed else pages.hidden(request, result, stage))
+        Panel.of(
+            result,
+            stage,
+            verdicts,
+            hidden="" if stage == revealed else pages.hidden(request, result, stage),
+            sources=_sources(request, result, revealed),
+        )
         for stage in Stage
     ]
     context = {
@@ -178,6 +193,12 @@ def _find(pk: int) -> Result:
     if result is None:
         raise NotFoundError(f"There is no result {pk}. Look for it in the list of results.")
     return result
+
+
+def _sources(request: HttpRequest, result: Result, revealed: Stage | None) -> Sequence[str]:
+    """The documents that came with the prompt, which are hidden with it."""
+    shown = revealed == Stage.INPUT or not pages.hidden(request, result, Stage.INPUT)
+    return Prompt(result.prompt, metadata=result.metadata).sources if shown else ()
 
 
 def _verdicts(result: Result) -> list[Verdict]:

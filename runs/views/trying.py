@@ -9,12 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from classifiers.errors import InputError
-from classifiers.types import Label
+from classifiers.types import Classification, Label
 from moderation.services import aliases, check_alias
 from runs.gateway.askers import Asker
 from runs.gateway.moderating import moderate
 from runs.gateway.routes import find_classifier
 from runs.views import pages
+from runs.views.findings import Findings, findings
 
 LONGEST = 100_000
 
@@ -44,8 +45,15 @@ def _judged(request: HttpRequest, text: str, chosen: list[str]) -> dict[str, Any
     return {
         "text": text,
         "label": next(label for label in (Label.TOXIC, Label.ERROR, Label.SAFE) if label in labels),
-        "said": [(alias, each, _scores(each.classification)) for alias, each in said.items()],
+        "said": [
+            (alias, each, _scores(each.classification), _found(each.classification, text))
+            for alias, each in said.items()
+        ],
     }
+
+
+def _found(c: Classification, text: str) -> Findings:
+    return findings(c.spans, c.raw, text, ())
 
 
 def _scores(c: Any) -> list[tuple[str, float, float | None, bool]]:
