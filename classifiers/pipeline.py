@@ -61,7 +61,8 @@ class Pipeline:
     """One configuration. Only what is SAFE goes on to the next step; a failure is an ERROR, never SAFE.
 
     Without a generator no answer is made; without output checks answers are not judged. ``recall`` finds earlier
-    judgements of the same text by the same classifier version, which are then not asked for again.
+    judgements of the same text by the same classifier version, which are then not asked for again. ``alternatives`` says how
+    many further answers to each prompt output checks get to compare the first with; only that one counts otherwise.
     """
 
     input_checks: Sequence[Check]
@@ -69,6 +70,7 @@ class Pipeline:
     output_checks: Sequence[Check] = ()
     batch_size: int = 32
     recall: Recall = remembers_nothing
+    alternatives: int = 0
 
     def __post_init__(self) -> None:
         if not self.input_checks:
@@ -98,8 +100,21 @@ class Pipeline:
         outputs = {i: self._unanswered(a) for i, a in answers.items() if a.text is None}
         if not self.output_checks:
             return outputs
-        subjects = [Subject(text, Stage.OUTPUT, batch[i].text, batch[i].sources) for i, text in written.items()]
+        others = self._alternatives([batch[i].text for i in written])
+        subjects = [
+            Subject(text, Stage.OUTPUT, batch[i].text, batch[i].sources, other)
+            for (i, text), other in zip(written.items(), others, strict=True)
+        ]
         return outputs | dict(zip(written, judge(self.output_checks, subjects, self.recall), strict=True))
+
+    def _alternatives(self, prompts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Further answers to each prompt, asked for in one call, since a seed may make each call say the same again."""
+        if not (self.generation and self.alternatives):
+            return [()] * len(prompts)
+        again = [prompt for prompt in prompts for _ in range(self.alternatives)]
+        texts = [made.text for made in answer(self.generation.provider, again, alias=self.generation.name)]
+        of_each = (texts[start : start + self.alternatives] for start in range(0, len(texts), self.alternatives))
+        return [tuple(text for text in some if text is not None) for some in of_each]
 
     def _unanswered(self, failed: Answer) -> StageOutcome:
         return unanswered(self.generation.name if self.generation else "", failed)

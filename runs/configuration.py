@@ -12,6 +12,7 @@ from classifiers.text import unstorable_json
 from moderation import services as moderation
 from moderation.services import Choice, Kind
 
+MAX_ALTERNATIVES = 20
 MAX_BATCH = 1000  # results that are saved in one transaction, and committed to in one audit event
 
 
@@ -23,6 +24,7 @@ class Configuration:
     output_checks: tuple[Choice, ...] = ()
     batch_size: int | None = None
     reuse_verdicts: bool = False
+    alternatives: int = 0
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and not 1 <= self.batch_size <= MAX_BATCH:
@@ -31,6 +33,10 @@ class Configuration:
             raise InputError("A run needs an input classifier: no prompt may pass unjudged.")
         if self.output_checks and not self.generator:
             raise InputError("There are no answers to be judged without a generator. Name one, or no output checks.")
+        if not 0 <= self.alternatives <= MAX_ALTERNATIVES:
+            raise InputError(f"Alternatives are 0 to {MAX_ALTERNATIVES} further answers, not {self.alternatives}.")
+        if self.alternatives and not self.output_checks:
+            raise InputError("Alternatives are for output checks, and there are none. Name one, such as consistency.")
         for checks in (self.input_checks, self.output_checks):
             if len({choice.alias for choice in checks}) < len(checks):
                 raise InputError("A stage names a classifier twice. Each check judges once.")
@@ -60,6 +66,7 @@ class Configuration:
             "output": [choice.as_json() for choice in self.output_checks],
             "batch_size": self.chunk_size,
             "reuse_verdicts": self.reuse_verdicts,
+            "alternatives": self.alternatives,
         }
 
     @classmethod
@@ -72,4 +79,5 @@ class Configuration:
             output_checks=tuple(map(Choice.from_json, value["output"])),
             batch_size=value["batch_size"],
             reuse_verdicts=value["reuse_verdicts"],
+            alternatives=value.get("alternatives", 0),  # runs made before there were any
         )

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from moderation.services import Kind, aliases
-from runs.configuration import MAX_BATCH
+from runs.configuration import MAX_ALTERNATIVES, MAX_BATCH
 from runs.requests import MAX_LIMIT
 from runs.services import MAX_NAME
 
@@ -55,6 +55,12 @@ class RunForm(forms.Form):
     )
     batch_size = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_BATCH, help_text="Left empty, what suits the providers."
+    )
+    alternatives = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_ALTERNATIVES,
+        help_text="Further answers to each prompt, which the check consistency compares.",
     )
     reuse_verdicts = forms.BooleanField(
         required=False, label="Take over what was said of identical texts in earlier runs"

@@ -37,6 +37,7 @@ def create_run(
     name: str = "",
     batch_size: int | None = None,
     reuse_verdicts: bool = False,
+    alternatives: int = 0,
 ) -> Run:
     """A run for the workers. Checks and generator are aliases, with the options that they have in settings.
     ``sources`` are the documents of each prompt that is sent along.
@@ -63,6 +64,7 @@ def create_run(
         output_checks=tuple(map(Choice, output_checks)),
         batch_size=batch_size,
         reuse_verdicts=reuse_verdicts,
+        alternatives=alternatives,
     )
     return services.create_run(configuration, actor=actor, name=name, queued=True, sent=sent)
 

@@ -208,6 +208,7 @@ def _pipeline(run: Run) -> tuple[Pipeline, Versions]:
         [_check(choice) for choice in configuration.output_checks],
         batch_size=configuration.chunk_size,
         recall=_recall(None if configuration.reuse_verdicts else run),
+        alternatives=configuration.alternatives,
     ), versions
 
 

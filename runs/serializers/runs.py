@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from audit.rest import Paged, Question
-from runs.configuration import MAX_BATCH
+from runs.configuration import MAX_ALTERNATIVES, MAX_BATCH
 from runs.models import Run, RunLog
 from runs.requests import MAX_CHECKS, MAX_LIMIT, MAX_PROMPTS
 from runs.services import MAX_NAME
@@ -116,6 +116,12 @@ class RunBody(serializers.Serializer):
         child=serializers.CharField(max_length=MAX_ALIAS), max_length=MAX_CHECKS, default=list
     )
     batch_size = serializers.IntegerField(min_value=1, max_value=MAX_BATCH, allow_null=True, default=None)
+    alternatives = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_ALTERNATIVES,
+        default=0,
+        help_text="Further answers to each prompt, for output checks that compare: consistency.",
+    )
     reuse_verdicts = serializers.BooleanField(
         default=False, help_text="Take over what was said of identical texts in earlier runs."
     )

@@ -131,6 +131,8 @@ def test_a_data_set_of_the_hub_cannot_name_files_of_this_machine() -> None:
             422,
         ),
         ({"batch_size": 0}, "batch_size", 400),
+        ({"alternatives": 21}, "alternatives", 400),
+        ({"alternatives": 2}, "Alternatives are for output checks", 422),
         ({"batch_size": 1001}, "batch_size", 400),
         ({"batch_size": True}, "batch_size: It must be a whole number.", 400),
         ({"reuse_verdicts": "true"}, "reuse_verdicts: It must be true or false.", 400),

@@ -233,3 +233,34 @@ def test_every_prompt_has_one_outcome_in_order_and_only_safe_ones_go_on(said: li
             assert outcome.output is not None
             assert (outcome.answer is None) == ("unanswerable" in outcome.prompt.text)
             assert (outcome.output.label is Label.ERROR) == (outcome.answer is None)
+
+
+def test_alternatives_go_with_the_answer_to_their_prompt() -> None:
+    class Writer:
+        """Answers differ, and some fail."""
+
+        def __init__(self) -> None:
+            self.count = 0
+
+        def generate(self, prompts: Sequence[str]) -> list[Answer]:
+            made = []
+            for prompt in prompts:
+                self.count += 1
+                made.append(Answer(None, "no") if self.count == 4 else Answer(f"{prompt} {self.count}"))
+            return made
+
+    class Reader(FakeClassifier):
+        def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
+            seen.extend(subjects)
+            return super().classify(subjects)
+
+    seen: list[Subject] = []
+    info = ModelInfo("reader", reads_context=True)
+    pipeline = Pipeline(
+        [Check("fake", FakeClassifier(), ModelInfo("fake"))],
+        Generation("writer", Writer()),
+        [Check("reader", Reader(), info)],
+        alternatives=2,
+    )
+    list(pipeline.run([Prompt("a", 0), Prompt("b", 1)]))
+    assert [(s.text, s.alternatives) for s in seen] == [("a 1", ("a 3",)), ("b 2", ("b 5", "b 6"))]

@@ -78,6 +78,18 @@ def test_grounding_without_sources_is_an_error_and_with_them_none(data: Path) ->
     assert "There are no sources" in without.results.get().verdicts.get(stage="OUTPUT").reason
 
 
+def test_consistency_gets_the_alternatives_that_are_asked_for(data: Path) -> None:
+    """The fake generator says the same each time."""
+    for more in ((), ("--alternatives", "3")):
+        call_command(
+            *("run_pipeline", "--dataset-id", str(data), "--limit", "1", *more, "--input-checks", "toxicity"),
+            *("--answer-generator", "fake", "--output-checks", "consistency"),
+        )
+    without, given = (run.results.get() for run in Run.objects.order_by("pk"))
+    assert (without.output_label, given.output_label) == ("ERROR", "SAFE")
+    assert given.verdicts.get(stage="OUTPUT").categories["inconsistent"] == pytest.approx(0, abs=1e-5)
+
+
 def test_prompts_are_judged_by_several_checks_without_answers(data: Path) -> None:
     call_command("run_moderation", "--input-checks", "pii,toxicity", "--dataset-id", str(data), "--limit", "3")
     assert [r.input_label for r in Result.objects.order_by("position")] == ["SAFE", "TOXIC", "TOXIC"]
@@ -92,6 +104,8 @@ def test_prompts_are_judged_by_several_checks_without_answers(data: Path) -> Non
         (("--input-checks", "pii,"), "no classifier called ''"),
         (("--input-checks", "pii,pii"), "names a classifier twice"),
         (("--output-checks", "pii,none"), "no classifier called 'none'"),
+        (("--alternatives", "21"), "Alternatives are 0 to 20"),
+        (("--alternatives", "3", "--output-checks", "none"), "Alternatives are for output checks"),
         (("--sources-column", "nothing"), "has no column nothing"),
         (("--sources-column", "prompt"), "text"),
     ],

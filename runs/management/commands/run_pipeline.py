@@ -55,6 +55,13 @@ class Command(RunCommand):
             help="who judges answers, in the same way, or none (default gemma)",
         )
         group.add_argument(
+            "--alternatives",
+            type=int,
+            default=0,
+            metavar="N",
+            help="further answers to each prompt, which the check consistency compares; the generator needs a temperature",
+        )
+        group.add_argument(
             "--gemma-base-model",
             metavar="MODEL",
             help="a hub id, a folder, a GGUF file, or embedded: the small Gemma 3 270M that is installed with the "
@@ -101,6 +108,7 @@ class Command(RunCommand):
             "input_checks": tuple(map(judge, inputs)),
             "generator": None if generator == "none" else choice(generator, **of_generator.get(generator, {})),
             "output_checks": tuple(map(judge, outputs)),
+            "alternatives": options["alternatives"],
         }
 
 
