@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property
 
 from classifiers.errors import InputError
 from classifiers.loading import check_threshold
@@ -61,7 +61,19 @@ class Rules:
         return cls(tuple(rules))
 
     def rule_for(self, name: str, *, check: str, stage: str) -> Rule | None:
-        return _rule_for(self.rules, name, check, stage)
+        place = name, check, stage
+        if place not in self._found:
+            self._found[place] = _rule_for(self.rules, *place)
+        return self._found[place]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, str], Rule | None]:
+        return {}
+
+    def thresholds(self, names: Iterable[str], *, check: str, stage: str) -> dict[str, float]:
+        """Those that this policy sets for these categories."""
+        fitting = {name: self.rule_for(name, check=check, stage=stage) for name in names} if self.rules else {}
+        return {name: rule.threshold for name, rule in fitting.items() if rule and rule.threshold is not None}
 
     def apply(self, own: Classification, *, check: str, stage: str) -> Classification:
         """What the policy makes of what a classifier said: its label and flags; scores and spans stay as they are.
@@ -72,10 +84,10 @@ class Rules:
             return own
         names = dict.fromkeys([*own.categories, *own.flagged])
         decided = {name: self.rule_for(name, check=check, stage=stage) for name in names}
-        flagged = tuple(name for name, rule in decided.items() if _counts(own, name, rule))
-        thresholds = {
-            name: rule.threshold for name, rule in decided.items() if rule is not None and rule.threshold is not None
-        }
+        counting = {name for name, rule in decided.items() if _counts(own, name, rule)}
+        # In an order that does not depend on that of the scores, which databases do not keep.
+        flagged = own.flagged if counting == set(own.flagged) else tuple(sorted(counting))
+        thresholds = self.thresholds(names, check=check, stage=stage)
         unnamed = own.label is Label.TOXIC and not own.flagged and self._blocks_unnamed(check, stage)
         label = Label.TOXIC if flagged or unnamed else Label.SAFE
         if (label, flagged) == (own.label, own.flagged) and not thresholds:
@@ -97,7 +109,6 @@ def _counts(own: Classification, name: str, rule: Rule | None) -> bool:
     return name in own.flagged if rule.threshold is None or score is None else score >= rule.threshold
 
 
-@lru_cache(maxsize=4096)
 def _rule_for(rules: tuple[Rule, ...], name: str, check: str, stage: str) -> Rule | None:
     speaks_of = {name, ANY, *harms_of(name)}
     fitting = [

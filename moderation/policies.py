@@ -14,9 +14,10 @@ from django.db import transaction
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.policy import Action, Rule, Rules
-from classifiers.text import unstorable_json
+from classifiers.text import unstorable, unstorable_json
 from moderation.models import Category, Policy, PolicyVersion, Threshold
 
+NO_POLICY = "none"
 MOST_RULES, MOST_CATEGORIES, MOST_EXAMPLES = 500, 200, 50
 
 
@@ -54,6 +55,8 @@ class Content:
 
 def create_policy(name: str, content: Content, *, note: str, actor: str, description: str = "") -> PolicyVersion:
     """A policy with its first version. The first policy there is becomes the default one."""
+    if name == NO_POLICY or "@" in name:
+        raise InputError(f"A policy is not called {NO_POLICY!r}, nor anything with an @: those choose among policies.")
     with transaction.atomic():
         policy = Policy(name=name, description=description, created_by=actor, default=not Policy.objects.exists())
         _checked(policy)
@@ -137,6 +140,29 @@ def newest_of(policy: Policy) -> PolicyVersion:
 def in_force() -> PolicyVersion | None:
     """The newest version of the default policy; None where there is no policy, and each classifier's own word stands."""
     return PolicyVersion.objects.select_related("policy").filter(policy__default=True).order_by("-number").first()
+
+
+def chosen(reference: str) -> PolicyVersion | None:
+    """What people mean by a name: the newest version of this policy, or NAME@3 for that one; empty for the one in force.
+
+    ``none`` stands for no policy: each classifier's own word.
+    """
+    if reference in ("", NO_POLICY):
+        return None if reference else in_force()
+    if why := unstorable(reference, name="The policy's name"):
+        raise InputError(why)
+    name, at, number = reference.rpartition("@")
+    versions = PolicyVersion.objects.select_related("policy")
+    if at and number.isdecimal() and len(number) < 9:
+        found = versions.filter(policy__name=name, number=int(number)).first()
+    else:
+        found = versions.filter(policy__name=reference).order_by("-number").first()
+    if found is None:
+        known = ", ".join(Policy.objects.order_by("name").values_list("name", flat=True)[:20]) or "no policy yet"
+        raise InputError(
+            f"There is no policy {reference!r}. There is {known}; {NO_POLICY} means the classifiers' own word."
+        )
+    return found
 
 
 def find_version(pk: int) -> PolicyVersion:

@@ -1,4 +1,4 @@
-"""What programs ask, kept as results of live runs: one a day for each route and for each exact version of its checks."""
+"""What programs ask, kept as results of live runs: one a day for each route, version of its checks and of the policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audit.services import record
 from classifiers.errors import TransientError
 from classifiers.types import ModelInfo, Outcome, digest
 from moderation import services as moderation
-from moderation.models import ClassifierVersion
+from moderation.models import ClassifierVersion, PolicyVersion
 from moderation.services import Choice, Kind
 from runs import services
 from runs.configuration import MAX_BATCH
@@ -62,10 +62,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Entry:
-    """Exchanges that ended together, the versions of the models that they met, and who asked."""
+    """Exchanges that ended together, the versions of models and policy that they met, and who asked."""
 
     line: Line
     infos: dict[str, ModelInfo]
+    policy: PolicyVersion | None
     outcomes: Sequence[Outcome]
     actor: str
     via: str
@@ -74,6 +75,8 @@ class Entry:
     def key(self) -> str:
         """Of the live run that it belongs to."""
         versions = [f"{name} {info.fingerprint}" for name, info in self.infos.items()]
+        if self.policy:
+            versions.append(f"policy {self.policy.pk}")
         return digest(str(timezone.now().date()), json.dumps(self.line.configuration), *versions)
 
 
@@ -144,9 +147,17 @@ def forget() -> None:
     _opened.clear()
 
 
-def keep(line: Line, infos: dict[str, ModelInfo], outcomes: Sequence[Outcome], *, actor: str, via: str) -> list[Result]:
+def keep(
+    line: Line,
+    infos: dict[str, ModelInfo],
+    outcomes: Sequence[Outcome],
+    *,
+    policy: PolicyVersion | None,
+    actor: str,
+    via: str,
+) -> list[Result]:
     """Saves exchanges in the live run that they belong to; gives their results when they are committed."""
-    return _commits.save(Entry(line, infos, outcomes, actor, via))
+    return _commits.save(Entry(line, infos, policy, outcomes, actor, via))
 
 
 def finish_past() -> int:
@@ -215,11 +226,13 @@ def _create(entry: Entry) -> Run:
                 status=Run.Status.RUNNING,
                 live=entry.key,
                 configuration=entry.line.configuration,
+                policy_version=entry.policy,
                 versions=services.versions_of(entry.infos),
                 created_by="system",
                 started_at=timezone.now(),
             )
-            record("run.created", actor="system", target=run, data=entry.line.configuration)
+            facts = {**entry.line.configuration, "policy": run.policy_version_id}
+            record("run.created", actor="system", target=run, data=facts)
     except IntegrityError:  # another process was first
         return Run.objects.get(live=entry.key, status=Run.Status.RUNNING)
     _finish_earlier(run)

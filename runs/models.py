@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from classifiers import types
 from classifiers.types import Prompt
-from moderation.models import ClassifierVersion
+from moderation.models import ClassifierVersion, PolicyVersion
 from runs import querysets
 from runs.expressions import Ranked
 from runs.querysets import ChunkQuerySet, ResultQuerySet, RunQuerySet, VerdictQuerySet
@@ -44,6 +44,10 @@ class Run(models.Model):
     queued = models.BooleanField(default=False)
     # Of a run that records what programs ask (runs.live): the digest of its day, its checks and their versions.
     live = models.CharField(max_length=32, null=True)
+    # Which all of its labels follow from. Without one, each classifier's own word stands.
+    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True, related_name="runs")
+    # When it was last labelled under another one than it was judged under.
+    relabelled_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -165,6 +169,10 @@ class Result(models.Model):
     reviewed_at = models.DateTimeField(null=True)
     # People disagree, or one asked for another opinion, and nobody has decided yet.
     disputed = models.BooleanField(default=False)
+    # A check could not judge it, and it passed all the same, since the site was told to fail open.
+    degraded = models.BooleanField(default=False)
+    # Its labels are not those of the day it was judged, for the policy is another one now.
+    relabelled = models.BooleanField(default=False)
     # Makes the commitment in the audit trail say nothing about the text to those who cannot see the text.
     salt = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -184,7 +192,10 @@ class Result(models.Model):
                 violation_error_message="A label is SAFE, TOXIC or ERROR.",
             ),
             models.CheckConstraint(
-                condition=Q(input_label="SAFE") | Q(answer=None, output_label=None),
+                condition=Q(input_label="SAFE")
+                | Q(answer=None, output_label=None)
+                | Q(degraded=True)
+                | Q(relabelled=True),
                 name="result_only_safe_answered",
                 violation_error_message="Only a prompt that was judged SAFE is answered.",
             ),
@@ -242,9 +253,13 @@ class Verdict(models.Model):
     stage = models.CharField(max_length=6, choices=STAGES)
     check_name = models.CharField(max_length=100)
     label = models.CharField(max_length=5, choices=LABELS)
+    # What the classifier itself said, where the policy made something else of it.
+    own_label = models.CharField(max_length=5, choices=LABELS, null=True)
+    own_flagged = models.JSONField(null=True)
     score = models.FloatField(null=True)
     categories = models.JSONField(default=dict)
     flagged = models.JSONField(default=list)
+    # The classifier's own; what the policy sets follows from its version.
     thresholds = models.JSONField(default=dict)
     spans = models.JSONField(default=list)
     reason = models.TextField(blank=True)
@@ -376,7 +391,7 @@ class ModerationResult(models.Model):
     reviewed_at = models.DateTimeField(null=True)
     effective_input_label = models.CharField(max_length=6)
     effective_output_label = models.CharField(max_length=6, null=True)
-    policy_version = models.IntegerField(null=True)
+    policy_version = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from django.db import transaction
 from django.utils import timezone
 
-from audit.services import VIA, commitment, new_salt, record
+from audit.services import VIA, JSONValue, commitment, new_salt, record
 from classifiers.types import Classification, Judgement, Label, Outcome, Span, Stage, StageOutcome
 from moderation.models import ClassifierVersion
 from runs.models import Chunk, Payload, Provenance, Result, Run, Verdict
@@ -20,10 +20,9 @@ Versions = Mapping[str, ClassifierVersion]
 Pairs: TypeAlias = list[tuple[Verdict, Judgement]]
 # What a machine fills in; the rest of a result is what people said of it.
 JUDGED = (
-    *("prompt", "answer", "metadata", "salt", "created_at"),
+    *("prompt", "answer", "metadata", "degraded", "relabelled", "salt", "created_at"),
     *(f"{stage}_{kind}" for stage in ("input", "output") for kind in ("label", "score", "categories")),
 )
-COMMITTED = ("position", "prompt", "answer", "input_label", "input_score", "output_label", "output_score")
 
 
 def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions, actor: str) -> bool:
@@ -35,8 +34,8 @@ def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions,
         results = _replace(chunk.run, outcomes) if chunk.retry else _create(chunk.run, outcomes)
         pairs = _verdicts(results, outcomes, versions)
         _save_verdicts(_without_standing(results, pairs) if chunk.retry else pairs)
-        committed = _commitments(results, pairs)
-        record("run.chunk_saved", actor=actor, target=chunk.run, data={"chunk": chunk.index, "results": committed})
+        data = {"chunk": chunk.index, "policy": chunk.run.policy_version_id, "results": _commitments(results, pairs)}
+        record("run.chunk_saved", actor=actor, target=chunk.run, data=data)
     return True
 
 
@@ -55,22 +54,34 @@ def save_new(
         by[asker][position] = committed
     for (actor, via), of_asker in by.items():
         before = VIA.set(via)
-        record("run.chunk_saved", actor=actor, target=run, data={"results": of_asker})
+        record("run.chunk_saved", actor=actor, target=run, data={"policy": run.policy_version_id, "results": of_asker})
         VIA.reset(before)
     return results
 
 
 def result_commitment(result: Result, verdicts: Iterable[Verdict]) -> str:
-    """32 hex digits that commit to a result: its texts, its labels and scores, and what each check said and why.
+    """32 hex digits that commit to a result: its texts, and what each classifier said of them and why.
 
-    The key of a verdict stands for the version of the classifier that gave it.
+    What the policy makes of that is not in it, so that it holds under any other one too: labels follow from what the
+    classifiers said and from the policy (runs.verification). The key of a verdict stands for the classifier's version.
     """
     said = sorted(
-        [v.stage, v.check_name, v.label, v.score if v.score is None else float(v.score), v.flagged, v.reason, v.key]
-        for v in verdicts
+        [
+            *(verdict.stage, verdict.check_name, verdict.key, own.label, own.flagged, own.reason),
+            *(_floats({"": own.score} if own.score is not None else {}), _floats(own.categories)),
+            _floats(own.thresholds),
+        ]
+        for verdict in verdicts
+        for own in [classification_of(verdict)]
     )
-    value = {name: getattr(result, name) for name in COMMITTED} | {"verdicts": json.dumps(said)}
+    value: dict[str, JSONValue] = {"position": result.position, "prompt": result.prompt, "answer": result.answer}
+    value |= {"degraded": result.degraded, "verdicts": json.dumps(said, sort_keys=True)}
     return commitment(value, salt=result.salt)[:32]
+
+
+def _floats(numbers: Mapping[str, float]) -> dict[str, float]:
+    """As they come back from any database: 1 as 1.0, and zero without a sign."""
+    return {name: float(number) + 0.0 for name, number in numbers.items()}
 
 
 def _commitments(results: Sequence[Result], pairs: Pairs) -> dict[str, str]:
@@ -112,6 +123,7 @@ def _result(run: Run, outcome: Outcome) -> Result:
         output_label=output.label if output else None,
         output_score=output.score if output else None,
         output_categories=output.flagged if output else [],
+        degraded=outcome.degraded,
         salt=new_salt(),
         created_at=timezone.now(),
     )
@@ -159,16 +171,20 @@ def _judgements(outcome: Outcome) -> Iterator[tuple[Stage, Judgement]]:
 
 def _verdict(result: Result, stage: Stage, judgement: Judgement, versions: Versions) -> Verdict:
     c = judgement.classification
+    own = judgement.own or c
+    changed = (own.label, own.flagged) != (c.label, c.flagged)
     version = versions.get(judgement.check) if judgement.key else None
     return Verdict(
         result_id=result.pk,
         stage=stage,
         check_name=judgement.check,
         label=c.label,
+        own_label=own.label if changed else None,
+        own_flagged=list(own.flagged) if changed else None,
         score=c.score,
         categories=dict(c.categories),
         flagged=list(c.flagged),
-        thresholds=dict(c.thresholds),
+        thresholds=dict(own.thresholds),
         spans=[asdict(span) for span in c.spans],
         reason=printable(c.reason),
         version_id=version.pk if version else None,
@@ -184,12 +200,12 @@ def printable(text: str) -> str:
 
 
 def classification_of(verdict: Verdict) -> Classification:
-    """A stored verdict as the classifier gave it, for an identical text; its payload stays with the first."""
+    """A stored verdict as the classifier itself gave it, whatever the policy made of it; its payload stands apart."""
     return Classification(
-        Label(verdict.label),
+        Label(verdict.own_label or verdict.label),
         score=verdict.score,
         categories=verdict.categories,
-        flagged=tuple(verdict.flagged),
+        flagged=tuple(verdict.flagged if verdict.own_flagged is None else verdict.own_flagged),
         thresholds=verdict.thresholds,
         spans=tuple(Span(**span) for span in verdict.spans),
         reason=verdict.reason,

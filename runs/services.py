@@ -19,13 +19,15 @@ from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from audit.services import record
+from audit.services import JSONValue, record
 from classifiers.errors import ConflictError, InputError, NotFoundError, SafetyError
 from classifiers.pipeline import Check, Generation, Pipeline
+from classifiers.policy import Rules
 from classifiers.prompts import inline_prompts, read_prompts
 from classifiers.protocols import Recall
 from classifiers.text import unstorable
 from classifiers.types import Classification, ModelInfo, Outcome, Prompt, Stage, digest
+from moderation import policies
 from moderation import services as moderation
 from moderation.services import Choice
 from runs import leases
@@ -61,28 +63,32 @@ def create_run(
     name: str = "",
     queued: bool = False,
     sent: Sequence[Prompt] | None = None,
+    policy: str = "",
 ) -> Run:
     """Reads all prompts once and stores them with the run. A source with a fault leaves nothing behind.
 
-    ``sent`` are prompts that were sent along; the source then only stands for them (``inline_source``).
+    ``sent`` are prompts that were sent along; the source then only stands for them (``inline_source``). ``policy``
+    names the one that labels follow from (moderation.policies.chosen), by default the one in force.
 
     Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
     work here: they are made ready first, so that a missing key or model is told before anything is stored.
     """
     name = _name_of(configuration, name)
+    version = policies.chosen(policy)
     for kind, choice in configuration.choices:
         moderation.check_alias(kind, choice.alias)
     if not queued:
         for kind, choice in configuration.choices:
             moderation.make_ready(kind, choice)
-    run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued)
+    run = Run(name=name, configuration=configuration.as_json(), created_by=actor, queued=queued, policy_version=version)
     # To a temporary file first: a slow source must not keep a transaction open, nor all prompts be kept in memory.
     with TemporaryFile("w+") as spool:
         skipped = _spool(run, configuration, spool, sent)
         with transaction.atomic():
             run.save(force_insert=True)
             _store_chunks(run, spool)
-            record("run.created", actor=actor, target=run, data={"total": run.total, "prompts": run.prompts_digest})
+            facts: dict[str, JSONValue] = {"total": run.total, "prompts": run.prompts_digest}
+            record("run.created", actor=actor, target=run, data={**facts, "policy": run.policy_version_id})
     _log_skipped(run, skipped)
     return run
 
@@ -202,18 +208,19 @@ def _pipeline(run: Run) -> tuple[Pipeline, Versions]:
         generation = Generation(configuration.generator.alias, moderation.generator(configuration.generator))
     if not run.versions:
         _store_versions(run, configuration)
+    rules = policies.rules_of(run.policy_version)
     return Pipeline(
-        [_check(choice) for choice in configuration.input_checks],
+        [check_of(choice, rules) for choice in configuration.input_checks],
         generation,
-        [_check(choice) for choice in configuration.output_checks],
+        [check_of(choice, rules) for choice in configuration.output_checks],
         batch_size=configuration.chunk_size,
         recall=_recall(None if configuration.reuse_verdicts else run),
         alternatives=configuration.alternatives,
     ), versions
 
 
-def _check(choice: Choice) -> Check:
-    return Check(choice.alias, moderation.classifier(choice), moderation.info_of("classifier", choice))
+def check_of(choice: Choice, rules: Rules) -> Check:
+    return Check(choice.alias, moderation.classifier(choice), moderation.info_of("classifier", choice), rules)
 
 
 def _recall(run: Run | None) -> Recall:

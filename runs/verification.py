@@ -2,46 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.models import AuditEvent
-from runs.models import Result, Run
-from runs.recording import COMMITTED, result_commitment
+from audit.services import JSONValue, commitment
+from classifiers.policy import Rules
+from classifiers.types import Judgement, Stage, StageOutcome
+from moderation import policies
+from runs.models import Result, Run, Verdict
+from runs.recording import classification_of, result_commitment
 
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    position: int
+    """What is not as recorded at a position; of the run itself where there is none."""
+
+    position: int | None
     reason: str
 
     def __str__(self) -> str:
-        return f"Result {self.position} {self.reason}"
+        return f"{'The run' if self.position is None else f'Result {self.position}'} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """``earlier``: in the form of the time before policies, when the machine's labels were part of it."""
+
+    digest: str
+    earlier: bool
+
+    def holds_for(self, result: Result, verdicts: Sequence[Verdict]) -> bool:
+        commit = _earlier_commitment if self.earlier else result_commitment
+        return self.digest == commit(result, verdicts)
 
 
 def discrepancies(run: Run) -> Iterator[Discrepancy]:
     """What was changed, put in or taken out behind the services' back. Judged again, a result has its newest commitment.
 
-    This says nothing about the trail itself: audit.services.verify does.
+    The trail commits to what the classifiers said; the labels must be what the policy of the run makes of that. This
+    says nothing about the trail itself: audit.services.verify does.
     """
-    committed = _commitments(run)
-    for result in (
-        Result.objects.filter(run=run).only(*COMMITTED, "salt").order_by("position").iterator(chunk_size=1000)
-    ):
-        expected = committed.pop(str(result.position), None)
+    if run.policy_version_id != _policy_of(run):
+        yield Discrepancy(None, "is not labelled under the policy that the audit trail names.")
+    committed, rules = _commitments(run), policies.rules_of(run.policy_version)
+    results = Result.objects.filter(run=run).defer("metadata").order_by("position").prefetch_related("verdicts")
+    for result in results.iterator(chunk_size=1000):
+        expected, verdicts = committed.pop(str(result.position), None), list(result.verdicts.all())
         if expected is None:
             yield Discrepancy(result.position, "was never recorded in the audit trail.")
-        elif expected != result_commitment(result, result.verdicts.all()):
+        elif not expected.holds_for(result, verdicts):
             yield Discrepancy(result.position, "is not as it was when the audit trail recorded it.")
+        elif not _follows(result, verdicts, rules):
+            yield Discrepancy(result.position, "has labels that do not follow from what was said of it and its policy.")
     for position in sorted(map(int, committed)):
         yield Discrepancy(position, "was recorded in the audit trail and is gone.")
 
 
-def _commitments(run: Run) -> dict[str, str]:
+def _commitments(run: Run) -> dict[str, Committed]:
     saved = AuditEvent.objects.filter(
         action="run.chunk_saved", target_type=run._meta.label_lower, target_id=str(run.pk)
     ).order_by("sequence")
-    committed: dict[str, str] = {}
+    committed: dict[str, Committed] = {}
     for event in saved.iterator(chunk_size=100):
-        committed |= event.details["results"]
+        earlier = "policy" not in event.details
+        committed |= {position: Committed(made, earlier) for position, made in event.details["results"].items()}
     return committed
+
+
+def _policy_of(run: Run) -> int | None:
+    """The version that the trail says it was last labelled under."""
+    told = AuditEvent.objects.filter(
+        action__in=("run.created", "run.relabelled"), target_type=run._meta.label_lower, target_id=str(run.pk)
+    ).order_by("-sequence")
+    newest = told.first()
+    version: int | None = newest.details.get("policy") if newest else None
+    return version
+
+
+def _follows(result: Result, verdicts: Sequence[Verdict], rules: Rules) -> bool:
+    """Whether the labels and categories, of each verdict and of both stages, are what the rules make of what was said."""
+    for verdict in verdicts:
+        ruled = rules.apply(classification_of(verdict), check=verdict.check_name, stage=verdict.stage)
+        if (verdict.label, list(verdict.flagged)) != (ruled.label, list(ruled.flagged)):
+            return False
+    return all(_stage_follows(result, stage, verdicts) for stage in Stage)
+
+
+def _stage_follows(result: Result, stage: Stage, verdicts: Sequence[Verdict]) -> bool:
+    said = [verdict for verdict in verdicts if verdict.stage == stage]
+    labels = {verdict.label for verdict in said}
+    label = next((label for label in ("TOXIC", "ERROR", "SAFE") if label in labels), None)
+    flagged = sorted({name for verdict in said for name in verdict.flagged})
+    score = max((verdict.score for verdict in said if verdict.score is not None), default=None)
+    stored = [getattr(result, f"{stage.lower()}_{name}") for name in ("label", "categories", "score")]
+    return stored == [label, flagged, score]
+
+
+def _earlier_commitment(result: Result, verdicts: Sequence[Verdict]) -> str:
+    own = [(verdict, classification_of(verdict)) for verdict in verdicts]
+    said = sorted([v.stage, v.check_name, c.label, c.score, list(c.flagged), c.reason, v.key] for v, c in own)
+    value: dict[str, JSONValue] = {name: getattr(result, name) for name in ("position", "prompt", "answer")}
+    for stage in Stage:
+        judged = StageOutcome(tuple(Judgement(v.check_name, c, v.key) for v, c in own if v.stage == stage))
+        value[f"{stage.lower()}_label"] = judged.label if judged.judgements else None
+        value[f"{stage.lower()}_score"] = judged.score
+    return commitment({**value, "verdicts": json.dumps(said)}, salt=result.salt)[:32]

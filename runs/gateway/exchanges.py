@@ -11,6 +11,7 @@ from classifiers.errors import SafetyError, TransientError
 from classifiers.guarded import Guarded, Said, judge_or_error
 from classifiers.types import Classification, Label, Outcome, Prompt, Stage, StageOutcome, Subject
 from classifiers.upstream import Piece
+from moderation import policies
 from moderation import services as moderation
 from runs import live
 from runs.gateway.askers import Asker
@@ -70,13 +71,15 @@ class Exchange:
             more_output=wish.alias if wish and wish.blocks_output else "",
         )
         self.infos = self.line.infos()
+        # One for all that is judged here, though another comes into force meanwhile.
+        self.policy = policies.in_force()
         upstream = upstream_of(route)
         body = {"messages": list(wanted.messages), **wanted.parameters}
         self.ignored = [] if upstream.whole_conversation else sorted(wanted.parameters)
         self.guarded = Guarded(
             wanted.asked,
-            [check_of(alias) for alias in self.line.input_checks],
-            [check_of(alias) for alias in self.line.output_checks],
+            [check_of(alias, self.policy) for alias in self.line.input_checks],
+            [check_of(alias, self.policy) for alias in self.line.output_checks],
             upstream,
             body if upstream.whole_conversation else {"prompt": wanted.asked[-1].text},
             streamed=wanted.streamed,
@@ -99,7 +102,9 @@ class Exchange:
         self._moderate()
         prompt = Prompt(guarded.prompt, metadata=self._metadata())
         outcome = Outcome(prompt, guarded.input, guarded.answer, guarded.output)
-        kept = live.keep(self.line, self.infos, [outcome], actor=self.asker.actor, via=self.asker.via)
+        kept = live.keep(
+            self.line, self.infos, [outcome], policy=self.policy, actor=self.asker.actor, via=self.asker.via
+        )
         self.result = kept[0]
         if guarded.broken:
             moderation.forget_versions()
@@ -210,7 +215,9 @@ class Exchange:
         self.moderated = {stage: known[stage] for stage in Stage}
         missing = [stage for stage in subjects if known[stage] is None]
         if missing:
-            outcomes, works = judge_or_error([check_of(wish.alias)], [subjects[stage] for stage in missing])
+            outcomes, works = judge_or_error(
+                [check_of(wish.alias, self.policy)], [subjects[stage] for stage in missing]
+            )
             guarded.broken = guarded.broken or not works
             self.moderated |= {
                 stage: each.judgements[0].classification for stage, each in zip(missing, outcomes, strict=True)
@@ -235,7 +242,7 @@ class Remembered:
     def note(self, outcomes: Sequence[StageOutcome]) -> None:
         for judgement in (each for outcome in outcomes for each in outcome.judgements):
             if judgement.key and judgement.classification.label is not Label.ERROR:
-                self._known[judgement.key] = replace(judgement.classification, raw=None)
+                self._known[judgement.key] = replace(judgement.own or judgement.classification, raw=None)
         while len(self._known) > self.most:
             self._known.popitem(last=False)
 

@@ -13,9 +13,11 @@ from classifiers.guarded import judge_or_error
 from classifiers.pipeline import Check
 from classifiers.text import unstorable
 from classifiers.types import Classification, Outcome, Prompt, Stage, Subject
+from moderation import policies
 from moderation import services as moderation
+from moderation.models import PolicyVersion
 from moderation.services import Choice
-from runs import live
+from runs import live, services
 from runs.gateway.askers import Asker
 from runs.models import Result
 from runs.recording import printable
@@ -38,7 +40,8 @@ def moderate(texts: Sequence[str], *, alias: str, asker: Asker) -> list[Moderate
     for place, text in enumerate(texts):
         if why := unstorable(text, name=f"Text {place}"):
             raise InputError(why)
-    check = check_of(alias)
+    policy = policies.in_force()
+    check = check_of(alias, policy)
     outcomes, works = judge_or_error([check], [Subject(text, Stage.INPUT) for text in texts])
     results: Sequence[Result | None] = [None] * len(texts)
     if settings.SAFETY_RECORD_MODERATIONS:
@@ -46,16 +49,15 @@ def moderate(texts: Sequence[str], *, alias: str, asker: Asker) -> list[Moderate
         kept = [Outcome(prompt, judged) for prompt, judged in zip(prompts, outcomes, strict=True)]
         line = live.Line(f"moderations {alias}", (alias,))
         infos = {f"classifier {alias}": check.info}
-        results = live.keep(line, infos, kept, actor=asker.actor, via=asker.via)
+        results = live.keep(line, infos, kept, policy=policy, actor=asker.actor, via=asker.via)
     if not works:
         moderation.forget_versions()
     said = [outcome.judgements[0].classification for outcome in outcomes]
     return [Moderated(*each) for each in zip(said, results, strict=True)]
 
 
-def check_of(alias: str) -> Check:
-    choice = Choice(alias)
-    return Check(alias, moderation.classifier(choice), moderation.info_of("classifier", choice))
+def check_of(alias: str, policy: PolicyVersion | None) -> Check:
+    return services.check_of(Choice(alias), policies.rules_of(policy))
 
 
 def as_json(alias: str, moderated: Sequence[Moderated]) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def test_one_that_cannot_be_saved_takes_no_other_with_it(monkeypatch: pytest.Mon
 def entry(text: str, **metadata: Any) -> live.Entry:
     judged = StageOutcome((Judgement("fake", Classification(Label.SAFE, score=0.1), "k"),))
     line = live.Line("moderations fake", ("fake",))
-    return live.Entry(line, line.infos(), [Outcome(Prompt(text, metadata=metadata), judged)], "test", "")
+    return live.Entry(line, line.infos(), None, [Outcome(Prompt(text, metadata=metadata), judged)], "test", "")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from collections.abc import Callable
 import pytest
 from django.core.management import CommandError, call_command
 
+from classifiers.policy import Action, Rule
+from moderation import policies
+from moderation.policies import Content
 from runs import services
 from runs.models import Result, Run, Verdict
 from runs.verification import discrepancies
@@ -25,15 +28,42 @@ def test_an_untouched_run_is_whole(run: Run) -> None:
     assert found(run) == []
 
 
+CHANGED = "is not as it was when the audit trail recorded it."
+MISLABELLED = "has labels that do not follow from what was said of it and its policy."
+
+
 @pytest.mark.parametrize(
-    "change",
-    [{"prompt": "two"}, {"input_label": "SAFE"}, {"input_score": 0.1}, {"salt": "0" * 64}, {"input_label": "ERROR"}],
+    ("change", "why"),
+    [
+        ({"prompt": "two"}, CHANGED),
+        ({"salt": "0" * 64}, CHANGED),
+        ({"degraded": True}, CHANGED),
+        ({"input_label": "SAFE"}, MISLABELLED),
+        ({"input_label": "ERROR"}, MISLABELLED),
+        ({"input_score": 0.1}, MISLABELLED),
+        ({"input_categories": ["hate"]}, MISLABELLED),
+    ],
 )
-def test_a_changed_result_is_named(run: Run, change: dict[str, object]) -> None:
+def test_a_changed_result_is_named(run: Run, change: dict[str, object], why: str) -> None:
     Result.objects.filter(run=run, position=1).update(**change)
-    assert found(run) == ["Result 1 is not as it was when the audit trail recorded it."]
-    with pytest.raises(CommandError, match="Result 1 is not as it was"):
+    assert found(run) == [f"Result 1 {why}"]
+    with pytest.raises(CommandError, match=f"Result 1 {why}"):
         call_command("verify_run", str(run.pk))
+
+
+def test_a_label_that_no_policy_gave_is_named(run: Run) -> None:
+    """The classifier's own word is put aside as if a policy had overruled it."""
+    said = Verdict.objects.filter(result__run=run, result__position=1, stage="INPUT")
+    said.update(label="SAFE", own_label="TOXIC", own_flagged=said.get().flagged, flagged=[])
+    Result.objects.filter(run=run, position=1).update(input_label="SAFE", input_categories=[])
+    assert found(run) == [f"Result 1 {MISLABELLED}"]
+
+
+def test_another_policy_than_the_recorded_one_is_named(run: Run) -> None:
+    version = policies.create_policy("lax", Content((Rule("*", action=Action.INFORM),)), note="Lax.", actor="test")
+    Run.objects.filter(pk=run.pk).update(policy_version=version)
+    run.refresh_from_db()
+    assert found(run)[0] == "The run is not labelled under the policy that the audit trail names."
 
 
 @pytest.mark.parametrize(
