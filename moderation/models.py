@@ -95,6 +95,11 @@ class PolicyVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.policy} v{self.number}"
 
+    @property
+    def reference(self) -> str:
+        """As commands and programs name it (moderation.policies.chosen)."""
+        return f"{self.policy}@{self.number}"
+
 
 class Category(models.Model):
     """A harm as one version of a policy defines it, with examples, for people and for models that read policies."""
