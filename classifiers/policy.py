@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -61,57 +61,68 @@ class Rules:
         return cls(tuple(rules))
 
     def rule_for(self, name: str, *, check: str, stage: str) -> Rule | None:
-        place = name, check, stage
-        if place not in self._found:
-            self._found[place] = _rule_for(self.rules, *place)
-        return self._found[place]
-
-    @cached_property
-    def _found(self) -> dict[tuple[str, str, str], Rule | None]:
-        return {}
+        return self._table(check, stage)[name]
 
     def thresholds(self, names: Iterable[str], *, check: str, stage: str) -> dict[str, float]:
         """Those that this policy sets for these categories."""
-        fitting = {name: self.rule_for(name, check=check, stage=stage) for name in names} if self.rules else {}
+        table = self._table(check, stage)
+        fitting = {name: table[name] for name in names} if self.rules else {}
         return {name: rule.threshold for name, rule in fitting.items() if rule and rule.threshold is not None}
 
     def apply(self, own: Classification, *, check: str, stage: str) -> Classification:
-        """What the policy makes of what a classifier said: its label and flags; scores and spans stay as they are.
-
-        An ERROR stays one: no policy makes safe what could not be judged.
-        """
-        if own.label is Label.ERROR or not self.rules:
-            return own
-        names = dict.fromkeys([*own.categories, *own.flagged])
-        decided = {name: self.rule_for(name, check=check, stage=stage) for name in names}
-        counting = {name for name, rule in decided.items() if _counts(own, name, rule)}
-        # In an order that does not depend on that of the scores, which databases do not keep.
-        flagged = own.flagged if counting == set(own.flagged) else tuple(sorted(counting))
-        thresholds = self.thresholds(names, check=check, stage=stage)
-        unnamed = own.label is Label.TOXIC and not own.flagged and self._blocks_unnamed(check, stage)
-        label = Label.TOXIC if flagged or unnamed else Label.SAFE
-        if (label, flagged) == (own.label, own.flagged) and not thresholds:
+        """What the policy makes of what a classifier said: its label and flags; scores and spans stay as they are."""
+        label, flagged = self.decide(own.label, own.categories, own.flagged, check=check, stage=stage)
+        thresholds = self.thresholds([*own.categories, *own.flagged], check=check, stage=stage)
+        if own.label is Label.ERROR or ((label, flagged) == (own.label, own.flagged) and not thresholds):
             return own
         return replace(own, label=label, flagged=flagged, thresholds={**own.thresholds, **thresholds})
 
-    def _blocks_unnamed(self, check: str, stage: str) -> bool:
-        """Toxic, and no category says why: only what is said of everything can say otherwise."""
-        rule = self.rule_for(ANY, check=check, stage=stage)
-        return rule is None or rule.action is Action.BLOCK
+    def decide(
+        self, label: Label, scores: Mapping[str, float], flagged: tuple[str, ...], *, check: str, stage: str
+    ) -> tuple[Label, tuple[str, ...]]:
+        """The label and the categories that count, of a classifier's own and the scores that it gave.
+
+        An ERROR stays one: no policy makes safe what could not be judged.
+        """
+        if label is Label.ERROR or not self.rules:
+            return label, flagged
+        table = self._table(check, stage)
+        counting = {name for name, score in scores.items() if _counts(table[name], score, name in flagged)}
+        counting.update(name for name in flagged if name not in scores and _counts(table[name], None, True))
+        # In an order that does not depend on that of the scores, which databases do not keep.
+        counted = flagged if counting == set(flagged) else tuple(sorted(counting))
+        unnamed = label is Label.TOXIC and not flagged and _counts(table[ANY], None, True)
+        return Label.TOXIC if counted or unnamed else Label.SAFE, counted
+
+    def _table(self, check: str, stage: str) -> _Table:
+        place = check, stage
+        if place not in self._tables:
+            self._tables[place] = _Table(self.rules, check, stage)
+        return self._tables[place]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[str, str], _Table]:
+        return {}
 
 
-def _counts(own: Classification, name: str, rule: Rule | None) -> bool:
+class _Table(dict[str, "Rule | None"]):
+    """The rule for each category, for one check at one stage, looked up when it first comes."""
+
+    def __init__(self, rules: tuple[Rule, ...], check: str, stage: str) -> None:
+        super().__init__()
+        self._fitting = [rule for rule in rules if rule.check in ("", check) and rule.stage in ("", stage)]
+
+    def __missing__(self, name: str) -> Rule | None:
+        speaks_of = {name, ANY, *harms_of(name)}
+        fitting = [rule for rule in self._fitting if rule.category in speaks_of]
+        self[name] = max(reversed(fitting), key=lambda rule: rule.weight(name), default=None)
+        return self[name]
+
+
+def _counts(rule: Rule | None, score: float | None, flagged: bool) -> bool:
+    """Of a category with this score that its classifier flagged or not; without a threshold, its word stands."""
     if rule is None:
-        return name in own.flagged
+        return flagged
     if rule.action is Action.INFORM:
         return False
-    score = own.categories.get(name)
-    return name in own.flagged if rule.threshold is None or score is None else score >= rule.threshold
-
-
-def _rule_for(rules: tuple[Rule, ...], name: str, check: str, stage: str) -> Rule | None:
-    speaks_of = {name, ANY, *harms_of(name)}
-    fitting = [
-        rule for rule in rules if rule.category in speaks_of and rule.check in ("", check) and rule.stage in ("", stage)
-    ]
-    return max(reversed(fitting), key=lambda rule: rule.weight(name), default=None)
+    return flagged if rule.threshold is None or score is None else score >= rule.threshold

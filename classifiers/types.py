@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -17,6 +17,11 @@ class Label(StrEnum):
     SAFE = "SAFE"
     TOXIC = "TOXIC"
     ERROR = "ERROR"
+
+
+def precedence(labels: Set[Label]) -> Label:
+    """What several labels come to: TOXIC if it is among them, else ERROR, else SAFE."""
+    return next((label for label in (Label.TOXIC, Label.ERROR) if label in labels), Label.SAFE)
 
 
 class Stage(StrEnum):
@@ -141,8 +146,7 @@ class StageOutcome:
     @property
     def label(self) -> Label:
         """TOXIC if any check says so, else ERROR if any could not judge, else SAFE."""
-        labels = {j.classification.label for j in self.judgements}
-        return next((label for label in (Label.TOXIC, Label.ERROR) if label in labels), Label.SAFE)
+        return precedence({j.classification.label for j in self.judgements})
 
     @property
     def score(self) -> float | None:

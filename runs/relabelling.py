@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, TypeAlias
 
 import orjson
@@ -17,7 +16,7 @@ from audit.services import record
 from classifiers.errors import ConflictError, InputError
 from classifiers.policy import Rules
 from classifiers.text import unstorable
-from classifiers.types import Classification, Judgement, Label, Stage, StageOutcome
+from classifiers.types import Label, Stage, precedence
 from moderation import policies
 from moderation.models import PolicyVersion
 from runs import leases
@@ -28,10 +27,11 @@ PAGE = 5000
 EXAMPLES = 20
 MAX_NOTE = 2000
 ENDED = (Run.Status.DONE, Run.Status.FAILED, Run.Status.CANCELLED)
-# A label and the categories that count, as JSON text.
+# Of a stage, a label and the categories that count, as JSON text.
 Labelled: TypeAlias = tuple[str | None, str]
+# Of a verdict: the label and the categories that count, then those of the classifier where they are others.
+Decided: TypeAlias = "tuple[Label, tuple[str, ...], Label | None, tuple[str, ...] | None]"
 STAGES = [stage.lower() for stage in Stage]
-SAID = ("categories", "flagged", "own_flagged")
 
 
 @dataclass
@@ -119,20 +119,25 @@ def _locked(run: Run, version: PolicyVersion | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some results, each with the labels of its stages before and after, and the verdicts that change."""
+class Change:
+    """What becomes of a result, or that nothing does: whether it was answered, its stages before and after."""
 
-    results: Sequence[Relabelled]
-    verdicts: Mapping[tuple[Any, ...], Sequence[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Relabelled:
-    pk: int
-    position: int
     answered: bool
     before: tuple[Labelled, ...]
     after: tuple[Labelled, ...]
+
+    @property
+    def labels(self) -> list[tuple[Stage, str, str]]:
+        pairs = zip(Stage, self.before, self.after, strict=True)
+        return [(stage, str(was[0]), str(now[0])) for stage, was, now in pairs if was[0] != now[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some results, as their numbers and positions, by what becomes of them; and the verdicts that change, likewise."""
+
+    results: Mapping[Change, Sequence[tuple[int, int]]]
+    verdicts: Mapping[Decided, Sequence[int]]
 
 
 def _pages(run: Run, rules: Rules) -> Iterator[Page]:
@@ -143,45 +148,52 @@ def _pages(run: Run, rules: Rules) -> Iterator[Page]:
     of_run = Result.objects.filter(run=run).annotate(answered=answered, **texts).order_by("position")
     while rows := list(of_run.filter(position__gt=last).values_list("pk", "position", "answered", *columns)[:PAGE]):
         last = rows[-1][1]
-        stages, verdicts = _said([row[0] for row in rows], rules)
-        results = [
-            Relabelled(pk, position, bool(answered), (before[:2], before[2:]), stages[pk])
-            for pk, position, answered, *labels in rows
-            for before in [(labels[0], _same(labels[1]), labels[2], _same(labels[3]))]
-        ]
+        said, verdicts = _said([row[0] for row in rows], rules)
+        alike: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+        for pk, position, *was in rows:
+            alike[(*was, said[pk, "INPUT"], said[pk, "OUTPUT"])].append((pk, position))
+        results: dict[Change, list[tuple[int, int]]] = defaultdict(list)
+        for key, numbers in alike.items():  # fewer than results by far
+            results[_change(*key)] += numbers
         yield Page(results, verdicts)
 
 
-def _said(numbers: Sequence[int], rules: Rules) -> tuple[Mapping[int, tuple[Labelled, ...]], dict[Any, list[int]]]:
-    """The new labels of the stages of each result; and the verdicts that change, by what they change to."""
-    stages: dict[int, dict[str, Labelled]] = defaultdict(dict)
-    changes: dict[Any, list[int]] = defaultdict(list)
-    columns: list[Any] = [_as_text(name) for name in SAID]
+def _change(
+    answered: Any, first: str, first_text: str, second: str | None, second_text: str, *said: tuple[Decided, ...]
+) -> Change:
+    before = (first, _same(first_text)), (second, _same(second_text))
+    return Change(bool(answered), before, tuple(map(_labelled, said)))
+
+
+def _said(
+    numbers: Sequence[int], rules: Rules
+) -> tuple[Mapping[tuple[int, str], tuple[Decided, ...]], dict[Decided, list[int]]]:
+    """What is said now of each result at each stage; and the verdicts that change, by what they change to."""
+    stages: dict[tuple[int, str], tuple[Decided, ...]] = defaultdict(tuple)
+    changes: dict[Decided, list[int]] = defaultdict(list)
+    columns: list[Any] = [_as_text(name) for name in ("categories", "flagged", "own_flagged")]
     rows = Verdict.objects.filter(Among("result_id", numbers=numbers)).values_list(
-        "result_id", "stage", "pk", "check_name", "score", "label", "own_label", *columns
+        "result_id", "stage", "pk", "check_name", "label", "own_label", *columns
     )
-    for (result, stage), said in groupby(sorted(rows, key=lambda row: row[:3]), key=lambda row: row[:2]):
-        judged = StageOutcome(tuple(_ruled(row, rules, changes) for row in said))
-        stages[result][stage] = judged.label, _text(judged.flagged)
-    none = None, _text([])
-    return {pk: tuple(stages[pk].get(stage, none) for stage in Stage) for pk in numbers}, changes
+    for result, stage, pk, check, label, own_label, *texts in rows:
+        scores, flagged, own = (orjson.loads(text or "null") for text in texts)
+        stored = label, tuple(flagged), own_label, tuple(own) if own_label else None
+        said = Label(own_label or label), tuple(own if own_label else flagged)
+        decided = rules.decide(said[0], scores, said[1], check=check, stage=stage)
+        after = (*decided, None, None) if decided == said else (*decided, *said)
+        stages[result, stage] += (after,)
+        if after != stored:
+            changes[after].append(pk)
+    return stages, changes
 
 
-def _ruled(row: Sequence[Any], rules: Rules, changes: dict[Any, list[int]]) -> Judgement:
-    """What the rules make of a verdict, noted among the changes if it is another than is stored."""
-    _, stage, pk, check, score, label, own_label, categories, flagged, own_flagged = row
-    own = Classification(
-        Label(own_label or label),
-        score=score,
-        categories=orjson.loads(categories),
-        flagged=tuple(orjson.loads(own_flagged or flagged) if own_label else orjson.loads(flagged)),
+def _labelled(said: Sequence[Decided]) -> Labelled:
+    """Of a stage, from its verdicts."""
+    if not said:
+        return None, "[]"
+    return precedence({label for label, *_ in said}), _text(
+        sorted({name for _, flagged, *_ in said for name in flagged})
     )
-    ruled = rules.apply(own, check=check, stage=stage)
-    other = (ruled.label, ruled.flagged) != (own.label, own.flagged)
-    after = ruled.label, ruled.flagged, own.label if other else None, own.flagged if other else None
-    if (label, tuple(orjson.loads(flagged)), own_label) != after[:3]:
-        changes[after].append(pk)
-    return Judgement(check, ruled, "")
 
 
 def _as_text(name: str) -> Cast:
@@ -198,17 +210,17 @@ def _text(flagged: Sequence[str]) -> str:
 
 
 def _count(told: Preview, page: Page) -> None:
-    for result in page.results:
-        told.total += 1
-        pairs = list(zip(Stage, result.before, result.after, strict=True))
-        changed = [(stage, before[0], after[0]) for stage, before, after in pairs if before[0] != after[0]]
-        told.labels.update((stage, str(before), str(after)) for stage, before, after in changed)
-        told.changed += bool(changed)
-        told.recategorised += not changed and result.before != result.after
-        told.answered += result.answered and result.after[0][0] == Label.TOXIC
-        told.unanswered += not result.answered and bool(changed) and result.after[0][0] == Label.SAFE
-        if changed and len(told.examples) < EXAMPLES:
-            told.examples.append(result.position)
+    examples: list[int] = []
+    for change, numbers in page.results.items():
+        n, labels = len(numbers), change.labels
+        told.total += n
+        told.labels.update(dict.fromkeys(labels, n))
+        told.changed += n * bool(labels)
+        told.recategorised += n * (not labels and change.before != change.after)
+        told.answered += n * (change.answered and change.after[0][0] == Label.TOXIC)
+        told.unanswered += n * (not change.answered and bool(labels) and change.after[0][0] == Label.SAFE)
+        examples += [position for _, position in numbers] if labels else []
+    told.examples += sorted(examples)[: EXAMPLES - len(told.examples)]
 
 
 def _save(page: Page) -> None:
@@ -219,9 +231,9 @@ def _save(page: Page) -> None:
             label=label, flagged=list(flagged), own_label=own_label, own_flagged=kept
         )
     same: dict[tuple[Labelled, ...], list[int]] = defaultdict(list)
-    for result in page.results:
-        if result.before != result.after:
-            same[result.after].append(result.pk)
+    for change, placed in page.results.items():
+        if change.before != change.after:
+            same[change.after] += [pk for pk, _ in placed]
     for after, numbers in same.items():
         values = {
             name: value

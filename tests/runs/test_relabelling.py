@@ -197,6 +197,14 @@ RULES = st.lists(
 )
 
 
+def test_results_that_end_alike_are_all_counted_though_they_were_said_to_be_different(run: Run) -> None:
+    relabel(run, version(Rule("toxic", 0.0)), note="", actor="user:lena")
+    told = preview(run, None)
+    assert (told.total, told.changed) == (5, 3)
+    other = preview(run, version(Rule("*", 0.0), name="Other"))
+    assert (other.total, other.changed) == (5, 0)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rules=RULES)
 def test_whatever_the_rules_a_run_is_whole_and_can_be_brought_back(run: Run, rules: list[Rule]) -> None:
