@@ -10,12 +10,13 @@ from audit.services import record
 READ = frozenset(
     {
         *("runs.view_run", "runs.view_result", "runs.view_verdict", "runs.view_runlog"),
-        *("moderation.view_classifierversion", "review.view_queue", "review.oversee", "review.view_savedview"),
+        *("moderation.view_classifierversion", "moderation.view_policy"),
+        *("review.view_queue", "review.oversee", "review.view_savedview"),
     }
 )
 LEAD = READ | {
     *("review.lead", "review.work", "review.adjudicate", "review.export"),
-    *("runs.add_run", "runs.change_run", "runs.moderate"),
+    *("runs.add_run", "runs.change_run", "runs.moderate", "moderation.set_policy"),
 }
 ADMIN = LEAD | {
     "audit.view_auditevent",
@@ -27,8 +28,8 @@ ADMIN = LEAD | {
 
 # Who may see the record sees the machine's verdicts, and so may not work in blind queues (review.rights).
 ROLES: dict[str, frozenset[str]] = {
-    "reviewer": frozenset({"review.work"}),
-    "senior": frozenset({"review.work", "review.adjudicate"}),
+    "reviewer": frozenset({"review.work", "moderation.view_policy"}),
+    "senior": frozenset({"review.work", "review.adjudicate", "moderation.view_policy"}),
     "lead": LEAD,
     "auditor": READ | {"audit.view_auditevent"},
     "admin": ADMIN,

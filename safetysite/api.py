@@ -17,7 +17,7 @@ from classifiers.errors import InputError, NotFoundError, SafetyError
 from integrations import api as integrations
 from moderation import api as moderation
 from review import api as review
-from runs.api import moderations, results, runs
+from runs.api import moderations, relabelling, results, runs
 from safetysite.middleware import refusal
 
 # What is wrong with a text that is one, and with the name of what is not there: no schema can say that beforehand.
@@ -46,6 +46,7 @@ router.register("categories", moderation.CategoryResource, basename="category")
 router.register("policies", moderation.PolicyResource, basename="policy")
 router.register("classifier-versions", moderation.ClassifierVersionResource, basename="classifier-version")
 router.register("runs", runs.RunResource, basename="run")
+router.register("runs/<int:run>/relabelling", relabelling.RelabellingResource, basename="relabelling")
 router.register("results", results.ResultResource, basename="result")
 router.register("moderations", moderations.ModerationResource, basename="moderation")
 router.register("verdicts", results.VerdictResource, basename="verdict")

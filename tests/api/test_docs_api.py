@@ -24,7 +24,8 @@ from standardwebhooks import Webhook as Signer
 from audit import services as audit
 from classifiers.types import Stage
 from integrations import addresses, webhooks
-from moderation.models import ClassifierVersion
+from moderation import policies
+from moderation.models import ClassifierVersion, PolicyVersion
 from review import bulk, export_files, handout, preferences, queues, saved
 from review.models import BulkAction, Claim, Queue, Review
 from runs import services as runs
@@ -90,6 +91,10 @@ class World:
         given = {"url": "https://example.org/hook", "events": ["run.finished"]}
         return webhooks.create_webhook(name=f"hook {next(names)}", by=self.anna, **given)
 
+    @cached_property
+    def policy(self) -> PolicyVersion:
+        return policies.create_policy(f"team{next(names)}", policies.Content(), note="x", actor="test")
+
     def verdict(self) -> int:
         """With what its provider sent; the scripted one sends nothing."""
         verdict = self.result.verdicts.first()
@@ -144,6 +149,7 @@ VARIABLES: dict[str, Callable[[World], Any]] = {
     "UNFINISHED_RUN": lambda world: world.make_run(["one"]).pk,
     "CANCELLED_RUN": World.cancelled_run,
     "RUN_WITH_ERRORS": lambda world: world.done_run(["fail"]).pk,
+    "POLICY_NAME": lambda world: world.run and world.policy.policy.name,
     "RESULT": lambda world: world.result.pk,
     "VERDICT": World.verdict,
     "VERSION": lambda world: world.run and ClassifierVersion.objects.first().pk,

@@ -109,6 +109,7 @@ ONLY_API = {
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
     *("GET policies/", "GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command
+    *("GET runs/{run}/relabelling/", "POST runs/{run}/relabelling/"),
 }
 
 
