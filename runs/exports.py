@@ -26,7 +26,9 @@ from django.utils.module_loading import import_string
 
 from audit.services import record
 from classifiers.errors import InputError
+from classifiers.policy import Rules
 from classifiers.types import Stage
+from moderation import policies
 from moderation.models import ClassifierVersion
 from runs import filters
 from runs.expressions import Among
@@ -39,7 +41,7 @@ AHEAD = 20_000
 PIECE, GROUP = 2**16, 2**22
 FIELDS = {field.name: field for field in ModerationResult._meta.concrete_fields}
 MORE = ("metadata", "verdicts", "reviews")
-SAID_JSON = ("categories", "flagged", "thresholds", "spans")
+SAID_JSON = ("categories", "flagged", "own_flagged", "thresholds", "spans")
 VERSION = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype")
 # What a spreadsheet would take for a formula, and such a text with the mark already before it.
 FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")  # noqa: RUF001 - full-width signs count too
@@ -70,6 +72,7 @@ class Reading:
         self.chosen = filters.results({**self.filters, "run": str(self.run.pk)}).order_by("position")
         self.votes = votes(pseudonyms=self.pseudonyms)
         self.versions = _Versions()
+        self.rules = policies.rules_of(self.run.policy_version)
 
     def pages(self) -> Iterator[Page]:
         last = -1
@@ -77,7 +80,7 @@ class Reading:
             last = ahead[-1][0]
             for start in range(0, len(ahead), PAGE):
                 numbers = [pk for _, pk in ahead[start : start + PAGE]]
-                yield Page(numbers, _verdicts(numbers, self.versions), self.votes(numbers))
+                yield Page(numbers, _verdicts(numbers, self.versions, self.rules), self.votes(numbers))
                 self.done += len(numbers)
 
 
@@ -104,10 +107,13 @@ def _as_text(name: str) -> Cast:
     return Cast(name, models.TextField())
 
 
-SAID = ("check_name", "label", "score", "categories", "flagged", "thresholds", "spans", "reason", "recalled", "latency")
+SAID = (
+    *("check_name", "label", "own_label", "score", "categories", "flagged", "own_flagged", "thresholds", "spans"),
+    *("reason", "recalled", "latency"),
+)
 
 
-def _verdicts(numbers: Sequence[int], versions: _Versions) -> Verdicts:
+def _verdicts(numbers: Sequence[int], versions: _Versions, rules: Rules) -> Verdicts:
     columns: list[Any] = [_as_text(name) if name in SAID_JSON else name for name in SAID]
     # As a number, which no converter of Django's looks at on its way.
     columns[SAID.index("recalled")] = Cast("recalled", models.IntegerField())
@@ -118,16 +124,18 @@ def _verdicts(numbers: Sequence[int], versions: _Versions) -> Verdicts:
     as_json = orjson.Fragment
     # Sorted here and not by the database, which would copy the rows for it; written out, for it is the longest loop of all.
     for _, pk, stage, version, *said in sorted(rows):
-        check, label, score, categories, flagged, thresholds, spans, reason, recalled, latency = said
+        check, label, own, score, categories, flagged, own_flagged, thresholds, spans, reason, recalled, latency = said
         found[pk, stage].append(
             {
                 "check": check,
                 "stage": stage,
                 "label": label,
+                "own_label": own,
                 "score": score,
                 "categories": as_json(categories),
                 "flagged": as_json(flagged),
-                "thresholds": as_json(thresholds),
+                "own_flagged": as_json(own_flagged or "null"),
+                "thresholds": _thresholds(rules, check, stage, thresholds, categories, flagged, own_flagged),
                 "spans": as_json(spans),
                 "reason": reason,
                 **versions[version],
@@ -138,18 +146,30 @@ def _verdicts(numbers: Sequence[int], versions: _Versions) -> Verdicts:
     return found
 
 
+def _thresholds(rules: Rules, check: str, stage: str, own: str, *naming: str | None) -> Any:
+    """The policy's, else the classifier's own, of which those that need no policy stay the text that they are."""
+    if not rules.rules:
+        return orjson.Fragment(own)
+    names = {name for text in naming if text for name in orjson.loads(text)}
+    return {**orjson.loads(own), **rules.thresholds(sorted(names), check=check, stage=stage)}
+
+
 # JSON
 
-OBJECT = ("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "created_at")
+OBJECT = (
+    *("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "degraded"),
+    *("relabelled", "created_at"),
+)
 # For datasets.load_dataset("json", features=…), which else takes the types of the first ten megabytes for those of all.
 FEATURES = {
     **{name: {"dtype": "int64", "_type": "Value"} for name in ("position", "policy_version")},
+    **{name: {"dtype": "bool", "_type": "Value"} for name in ("degraded", "relabelled")},
     **{name: {"dtype": "string", "_type": "Value"} for name in ("prompt", "answer", "created_at")},
     **{name: {"_type": "Json"} for name in ("metadata", "input", "output", "reviews")},
 }
 STAGE = ("label", "score", "provenance")
 COLUMNS = (
-    *("position", "pk", "prompt", "answer", "created_at"),
+    *("position", "pk", "prompt", "answer", "degraded", "relabelled", "created_at"),
     *(f"{stage}_{name}" for stage in ("input", "output") for name in STAGE),
     *("human_input_label", "human_output_label"),
 )
@@ -168,6 +188,9 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "versions": run.versions,
         "counts": {"total": run.total, "skipped": run.skipped, **Result.objects.filter(run=run).counts()},
         "prompts_digest": run.prompts_digest,
+        "policy": run.policy_version and run.policy_version.reference,
+        "policy_version": run.policy_version_id,
+        "relabelled_at": run.relabelled_at,
         "created_by": run.created_by,
         "created_at": run.created_at,
         "started_at": run.started_at,
@@ -182,10 +205,10 @@ def _objects(reading: Reading) -> Iterator[bytes]:
     for page in reading.pages():
         rows = Result.objects.filter(Among("pk", numbers=page.numbers)).annotate(**texts)
         for row in sorted(rows.values_list(*COLUMNS, *texts, named=True)):  # by their positions, which come first
-            yield orjson.dumps(_object(row, page))
+            yield orjson.dumps(_object(row, page, reading.run.policy_version_id))
 
 
-def _object(row: Any, page: Page) -> dict[str, Any]:
+def _object(row: Any, page: Page, policy_version: int | None) -> dict[str, Any]:
     first, second = (row.input_label, row.input_score), (row.output_label, row.output_score)
     people = (row.human_input_label, row.input_provenance), (row.human_output_label, row.output_provenance)
     output = _stage(*second, row.output_categories_text, *people[1], page.verdicts.get((row.pk, "OUTPUT"), ()))
@@ -197,7 +220,9 @@ def _object(row: Any, page: Page) -> dict[str, Any]:
         "input": _stage(*first, row.input_categories_text, *people[0], page.verdicts.get((row.pk, "INPUT"), ())),
         "output": output if row.output_label else None,
         "reviews": page.reviews.get(row.pk, ()),
-        "policy_version": None,
+        "policy_version": policy_version,
+        "degraded": row.degraded,
+        "relabelled": row.relabelled,
         "created_at": row.created_at,
     }
 

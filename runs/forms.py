@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django import forms
 
+from moderation import policies
+from moderation.models import Policy
 from moderation.services import Kind, aliases
 from runs.configuration import MAX_ALTERNATIVES, MAX_BATCH
 from runs.requests import MAX_LIMIT
@@ -17,6 +19,14 @@ SOURCE = ("dataset_id", "split", "text_column", "sources_column", "limit", "shuf
 
 def _known(kind: Kind) -> Sequence[tuple[str, str]]:
     return [(alias, alias) for alias in sorted(aliases(kind))]
+
+
+def _policies() -> Iterator[tuple[str, str]]:
+    default = policies.in_force()
+    if default:
+        yield "", f"{default.reference}, the default"
+    yield policies.NO_POLICY if default else "", "none: each classifier's own word"
+    yield from ((name, name) for name in Policy.objects.order_by("name").values_list("name", flat=True))
 
 
 class RunForm(forms.Form):
@@ -53,6 +63,7 @@ class RunForm(forms.Form):
     output_checks = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple, label="Who judges answers"
     )
+    policy = forms.ChoiceField(required=False, help_text="From which score on what counts.")
     batch_size = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_BATCH, help_text="Left empty, what suits the providers."
     )
@@ -72,6 +83,7 @@ class RunForm(forms.Form):
         fields: Any = self.fields
         fields["input_checks"].choices = fields["output_checks"].choices = _known("classifier")
         fields["generator"].choices = [("", "nobody"), *_known("generator")]
+        fields["policy"].choices = list(_policies())
 
     @property
     def wanted(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from classifiers import types
+from classifiers.policy import Rules
 from classifiers.types import Prompt
 from moderation.models import ClassifierVersion, PolicyVersion
 from runs import querysets
@@ -297,6 +298,11 @@ class Verdict(models.Model):
 
     def __str__(self) -> str:
         return f"{self.check_name} on {self.stage.lower()}: {self.label}"
+
+    def thresholds_under(self, rules: Rules) -> dict[str, float]:
+        """By category, those that a policy sets and else the classifier's own."""
+        names = [*self.categories, *self.flagged, *(self.own_flagged or ())]
+        return {**self.thresholds, **rules.thresholds(names, check=self.check_name, stage=self.stage)}
 
 
 class Payload(models.Model):

@@ -41,7 +41,7 @@ CODES = len(CODED) * (BINS + 1)
 Judged: TypeAlias = "tuple[str | None, int]"
 SHOWN = 80  # characters of a prompt in a list
 LISTED = (
-    *("run_id", "position", "reviewed_at", "disputed"),
+    *("run_id", "position", "reviewed_at", "disputed", "degraded", "relabelled"),
     *(f"{stage}_{kind}" for stage in STAGES for kind in ("label", "score", "provenance")),
     *(f"human_{stage}_label" for stage in STAGES),
 )
@@ -57,7 +57,7 @@ class RunQuerySet(QuerySet["Run"]):
         What a run kept when it was done is not counted again; all else is counted in an index.
         """
         results = apps.get_model("runs", "Result").objects.filter(run=OuterRef("pk"))
-        return self.annotate(
+        return self.select_related("policy_version__policy").annotate(
             done=Case(When(status="DONE", then=F("total")), default=_number(results)),
             flagged=Case(When(status="DONE", then=_kept("TOXIC")), default=_number(results.flagged())),
             errors=Case(When(status="DONE", then=_kept("ERROR")), default=_number(results.errors())),
@@ -194,9 +194,11 @@ class VerdictQuerySet(QuerySet["Verdict"]):
         return self.filter(result__run=run).annotate(position=F("result__position"))
 
     def shown(self) -> VerdictQuerySet:
-        """With its version, and whether it has a payload."""
+        """With its version, the number of the policy's that its run stands under, and whether it has a payload."""
         sent = apps.get_model("runs", "Payload").objects.filter(verdict=OuterRef("pk"))
-        return self.select_related("version").annotate(has_payload=Exists(sent))
+        return self.select_related("version").annotate(
+            has_payload=Exists(sent), policy_version=F("result__run__policy_version_id")
+        )
 
     def said_in(self, run: Run) -> VerdictQuerySet:
         """Those of one run, looked up by what else is asked for.

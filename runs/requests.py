@@ -38,9 +38,10 @@ def create_run(
     batch_size: int | None = None,
     reuse_verdicts: bool = False,
     alternatives: int = 0,
+    policy: str = "",
 ) -> Run:
     """A run for the workers. Checks and generator are aliases, with the options that they have in settings.
-    ``sources`` are the documents of each prompt that is sent along.
+    ``sources`` are the documents of each prompt that is sent along; ``policy`` is what labels follow from.
 
     InputError, and nothing is stored, when there is no such alias, no such source, or not exactly one of both.
     """
@@ -66,7 +67,7 @@ def create_run(
         reuse_verdicts=reuse_verdicts,
         alternatives=alternatives,
     )
-    return services.create_run(configuration, actor=actor, name=name, queued=True, sent=sent)
+    return services.create_run(configuration, actor=actor, name=name, queued=True, sent=sent, policy=policy)
 
 
 def _sent(prompts: Sequence[str], sources: Sequence[Sequence[str]] | None) -> list[Prompt]:

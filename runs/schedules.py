@@ -15,6 +15,7 @@ from django_q.tasks import schedule
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.text import unstorable
+from moderation import policies
 from moderation.services import check_alias
 from runs.configuration import Configuration
 
@@ -35,10 +36,12 @@ def schedules() -> QuerySet[Schedule]:
     return made.order_by("name")
 
 
-def schedule_run(configuration: Configuration, *, name: str, actor: str, every: str = "", cron: str = "") -> Schedule:
+def schedule_run(
+    configuration: Configuration, *, name: str, actor: str, every: str = "", cron: str = "", policy: str = ""
+) -> Schedule:
     """A run of this configuration, now and then ``every`` so often, or at the times (UTC) of a ``cron`` expression.
 
-    The prompts are read anew each time. Raises InputError and ConflictError with what is wrong.
+    The prompts are read anew each time, and ``policy`` (moderation.policies.chosen) is looked up anew. Raises InputError and ConflictError with what is wrong.
     """
     if not 1 <= len(name) <= MAX_NAME or unstorable(name):
         raise InputError(f"A schedule needs a name, Unicode text of at most {MAX_NAME} characters.")
@@ -46,6 +49,7 @@ def schedule_run(configuration: Configuration, *, name: str, actor: str, every: 
         raise InputError("Say how often: either every so often, or a cron expression.")
     for kind, choice in configuration.choices:
         check_alias(kind, choice.alias)
+    policies.chosen(policy)
     if cron:
         _check_cron(cron)
     with transaction.atomic():
@@ -60,6 +64,7 @@ def schedule_run(configuration: Configuration, *, name: str, actor: str, every: 
             schedule_type=EVERY[every] if every else Schedule.CRON,
             cron=cron or None,
             intended_date_kwarg="due",
+            policy=policy,
             # A run that cannot be made is told among the failed tasks and made when it is due again.
             q_options={"ack_failure": True},
         )

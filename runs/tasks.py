@@ -42,13 +42,13 @@ def requeue_lost() -> int:
     return enqueued
 
 
-def start_scheduled_run(configuration: str, name: str, *, due: str) -> int:
+def start_scheduled_run(configuration: str, name: str, *, due: str, policy: str = "") -> int:
     """Makes the run of a schedule that was due at a time, once, and hands it to the workers; gives its number."""
     named = f"{name} {due}"
     run = Run.objects.filter(name=named).first()
     if run is None:
         chosen = Configuration.from_json(json.loads(configuration))
-        run = services.create_run(chosen, actor=f"schedule:{name}", name=named, queued=True)
+        run = services.create_run(chosen, actor=f"schedule:{name}", name=named, queued=True, policy=policy)
     enqueue_run(run)
     return run.pk
 

@@ -78,7 +78,8 @@ class RunCommand(SafetyCommand):
         if options["retry_errors"]:
             raise InputError("--retry-errors goes with --resume RUN.")
         configuration = self.configuration(**options)
-        return services.create_run(configuration, actor=self.actor, name=options["name"], queued=options["queue"])
+        named = {name: options[name] for name in ("name", "policy")}
+        return services.create_run(configuration, actor=self.actor, queued=options["queue"], **named)
 
     def _taken_up(self, **options: Any) -> Run:
         self._refuse_changes(options)
@@ -164,6 +165,7 @@ def add_run_arguments(parser: CommandParser) -> None:
     group = parser.add_argument_group("the run")
     group.add_argument("--name", default="", help="what to call it (default: the data set and the time)")
     add_batch_arguments(group)
+    add_policy_argument(group)
     group.add_argument("--queue", action="store_true", help="hand the run to the workers (run_workers) and return")
     group.add_argument(
         "--resume", metavar="RUN", help="go on with a run that was stopped, killed or failed: its number or name"
@@ -185,6 +187,15 @@ def add_batch_arguments(group: argparse._ArgumentGroup) -> None:
         "--reuse-verdicts",
         action="store_true",
         help="take over what the same version of a classifier said of the same text in an earlier run; errors never",
+    )
+
+
+def add_policy_argument(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--policy",
+        default="",
+        help="what labels follow from: a policy's name, or NAME@3 for that version; none for the classifiers' own word "
+        "(default: the default policy, if there is one)",
     )
 
 

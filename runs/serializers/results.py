@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 from django_filters import ChoiceFilter
@@ -9,7 +11,9 @@ from django_filters.filters import Filter
 from rest_framework import serializers
 
 from audit.rest import Paged, Question
+from classifiers.policy import Rules
 from classifiers.types import Stage
+from moderation import policies
 from moderation.serializers import ClassifierVersionSerializer
 from runs import paging, search
 from runs.filters import MAX_ID, ResultFilter, Score, Search, Whole
@@ -59,7 +63,7 @@ class ResultRowSerializer(serializers.ModelSerializer):
             *("id", "run", "position", "beginning"),
             *("input_label", "input_score", "input_provenance", "human_input_label"),
             *("output_label", "output_score", "output_provenance", "human_output_label"),
-            *("reviewed_at", "disputed"),
+            *("reviewed_at", "disputed", "degraded", "relabelled"),
         )
 
     def get_beginning(self, result: Any) -> str:
@@ -70,18 +74,31 @@ class VerdictSerializer(serializers.ModelSerializer):
     """What one check said of one stage of a result."""
 
     check = serializers.CharField(source="check_name")
+    own_label = serializers.CharField(
+        allow_null=True, help_text="What the classifier itself said, where the policy made something else of it."
+    )
     categories = serializers.DictField(child=serializers.FloatField(), help_text="Scores by category.")
     flagged = serializers.ListField(child=serializers.CharField())
-    thresholds = serializers.DictField(child=serializers.FloatField(), help_text="That decided, by category.")
+    own_flagged = serializers.ListField(child=serializers.CharField(), allow_null=True, help_text="As own_label.")
+    thresholds = serializers.SerializerMethodField(help_text="By category: the policy's, else the classifier's own.")
+    policy_version = serializers.IntegerField(allow_null=True, help_text="Of the policy that the label follows from.")
     version = ClassifierVersionSerializer(allow_null=True, help_text="Null when no classifier judged.")
     has_payload = serializers.BooleanField(help_text="Whether what the provider sent was kept.")
 
     class Meta:
         model = Verdict
         fields = (
-            *("id", "result", "stage", "check", "label", "score", "categories", "flagged", "thresholds", "spans"),
-            *("reason", "version", "recalled", "latency", "has_payload"),
+            *("id", "result", "stage", "check", "label", "own_label", "score", "categories", "flagged", "own_flagged"),
+            *("thresholds", "policy_version", "spans", "reason", "version", "recalled", "latency", "has_payload"),
         )
+
+    def get_thresholds(self, verdict: Any) -> dict[str, float]:
+        return verdict.thresholds_under(self._rules(verdict.policy_version))
+
+    @cached_property
+    def _rules(self) -> Callable[[int | None], Rules]:
+        """Of a list of verdicts each version is looked up once."""
+        return cache(lambda pk: policies.rules_of(policies.find_version(pk) if pk else None))
 
 
 class ResultSerializer(ResultRowSerializer):

@@ -13,6 +13,7 @@ from runs.requests import MAX_CHECKS, MAX_LIMIT, MAX_PROMPTS
 from runs.services import MAX_NAME
 
 MAX_ALIAS = 100
+MAX_POLICY = 120
 
 
 class RunSerializer(serializers.ModelSerializer):
@@ -24,11 +25,19 @@ class RunSerializer(serializers.ModelSerializer):
     reviewed = serializers.IntegerField(read_only=True)
     disputed = serializers.IntegerField(read_only=True)
     live = serializers.SerializerMethodField(help_text="Whether it records what programs ask.")
+    policy = serializers.CharField(
+        source="policy_version.reference",
+        default=None,
+        read_only=True,
+        allow_null=True,
+        help_text="The version of the policy that its labels follow from, NAME@3; null: the classifiers' own word.",
+    )
 
     class Meta:
         model = Run
         fields: tuple[str, ...] = (
             *("id", "name", "status", "live", "total", "skipped", "done", "flagged", "errors", "reviewed", "disputed"),
+            *("policy", "policy_version", "relabelled_at"),
             *("error", "created_by", "created_at", "started_at", "finished_at"),
         )
 
@@ -121,6 +130,13 @@ class RunBody(serializers.Serializer):
         max_value=MAX_ALTERNATIVES,
         default=0,
         help_text="Further answers to each prompt, for output checks that compare: consistency.",
+    )
+    policy = serializers.CharField(
+        max_length=MAX_POLICY,
+        allow_blank=True,
+        default="",
+        help_text="NAME, or NAME@3 for that version: what labels follow from; empty: the default policy; none: the "
+        "classifiers' own word.",
     )
     reuse_verdicts = serializers.BooleanField(
         default=False, help_text="Take over what was said of identical texts in earlier runs."

@@ -13,7 +13,9 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from classifiers.errors import NotFoundError
+from classifiers.policy import Rules
 from classifiers.types import Prompt, Span, Stage
+from moderation import policies
 from runs import filters, paging, payloads, services
 from runs.models import Result, Verdict
 from runs.querysets import ResultQuerySet
@@ -116,9 +118,9 @@ class Said:
     found: Findings
 
     @classmethod
-    def of(cls, verdict: Verdict, sent: Any, text: str | None, sources: Sequence[str]) -> Said:
+    def of(cls, verdict: Verdict, rules: Rules, sent: Any, text: str | None, sources: Sequence[str]) -> Said:
         ranked = sorted(verdict.categories.items(), key=lambda item: -item[1])
-        flagged, thresholds = verdict.flagged, verdict.thresholds
+        flagged, thresholds = verdict.flagged, verdict.thresholds_under(rules)
         scores = [(name, score, thresholds.get(name), name in flagged) for name, score in ranked]
         return cls(verdict, scores, findings([Span(**span) for span in verdict.spans], sent, text, sources))
 
@@ -148,13 +150,14 @@ class Panel:
         sent = {} if hidden else sent_for(of_stage)
         prompt, name = stage == Stage.INPUT, stage.lower()
         text = result.prompt if prompt else result.answer
+        rules = policies.rules_of(result.run.policy_version)
         fields = {kind: getattr(result, f"{name}_{kind}") for kind in ("label", "score", "provenance", "categories")}
         return cls(
             stage=stage,
             name=NAMES[stage],
             text=text,
             human=getattr(result, f"human_{name}_label"),
-            said=[Said.of(each, sent.get(each.pk), None if hidden else text, sources) for each in of_stage],
+            said=[Said.of(each, rules, sent.get(each.pk), None if hidden else text, sources) for each in of_stage],
             metadata=pages.indented(result.metadata) if prompt and result.metadata else "",
             hidden=hidden if text is not None else "",
             **fields,
@@ -189,7 +192,7 @@ def _page(request: HttpRequest, result: Result, *, revealed: Stage | None = None
 
 
 def _find(pk: int) -> Result:
-    result = Result.objects.select_related("run").filter(pk=pk).first()
+    result = Result.objects.select_related("run__policy_version__policy").filter(pk=pk).first()
     if result is None:
         raise NotFoundError(f"There is no result {pk}. Look for it in the list of results.")
     return result

@@ -53,7 +53,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 @pages.may_view_runs
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
-    run = pages.find_run(pk)
+    run = pages.find_run(pk, Run.objects.select_related("policy_version__policy"))
     results = Result.objects.filter(run=run)
     figures = Figures.of(run)
     drawn = [

@@ -50,12 +50,13 @@ VIEW = [
     *("effective_output_label", "policy_version", "created_at"),
 ]
 VERDICT = {
-    *("check", "label", "score", "categories", "flagged", "thresholds", "spans", "reason", "provider", "model"),
-    *("revision", "adapter_digest", "template_hash", "dtype", "recalled", "latency", "stage"),
+    *("check", "label", "own_label", "score", "categories", "flagged", "own_flagged", "thresholds", "spans"),
+    *("reason", "provider", "model", "revision", "adapter_digest", "template_hash", "dtype", "recalled", "latency", "stage"),
 }
 STAGE = {"label", "score", "categories", "human", "provenance", "effective", "verdicts"}
 RESULT = {
-    *("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "created_at"),
+    *("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "degraded"),
+    *("relabelled", "created_at"),
 }
 MORE = ["metadata", "verdicts", "reviews"]
 

@@ -22,7 +22,7 @@ from classifiers.errors import InputError
 from runs import schedules
 from runs.configuration import Configuration
 from runs.management.commands.run_pipeline import Command as RunPipeline
-from runs.management.pipeline import absolute, add_batch_arguments, add_source_arguments
+from runs.management.pipeline import absolute, add_batch_arguments, add_policy_argument, add_source_arguments
 
 
 class Command(RunPipeline):
@@ -38,7 +38,9 @@ class Command(RunPipeline):
         often.add_argument("--remove", metavar="NAME", help="make no more runs of this schedule")
         self.add_check_arguments(parser)
         add_source_arguments(parser)
-        add_batch_arguments(parser.add_argument_group("the run"))
+        group = parser.add_argument_group("the run")
+        add_batch_arguments(group)
+        add_policy_argument(group)
 
     def run(self, **options: Any) -> str:
         if options["list"]:
@@ -57,6 +59,7 @@ class Command(RunPipeline):
             actor=self.actor,
             every=when["every"],
             cron=when["cron"],
+            policy=options["policy"],
         )
         return f"Scheduled {made.name}; next due {_time(made)}. Workers must run: python manage.py run_workers"
 

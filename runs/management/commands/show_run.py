@@ -58,9 +58,11 @@ def _facts(run: Any) -> str:
         "created": f"{_time(run.created_at)} by {one_line(run.created_by)}",
         "started": _time(run.started_at),
         "finished": _time(run.finished_at) + took,
+        "policy": run.policy_version.reference if run.policy_version else "none: the classifiers' own word",
+        "relabelled": _time(run.relabelled_at),
         "digest": run.prompts_digest,
     }
-    return "\n".join(f"{name:9} {value}" for name, value in facts.items() if value)
+    return "\n".join(f"{name:10} {value}" for name, value in facts.items() if value)
 
 
 def _time(time: datetime | None) -> str:
