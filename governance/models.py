@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from django.db import models
 from django.db.models import Q
 
+from classifiers.labelled import Labelled
 from classifiers.measuring import Said
-from classifiers.types import Label
+from classifiers.types import Label, Stage, Subject
 from governance.querysets import EvaluationQuerySet
 from moderation.models import ClassifierVersion, PolicyVersion
 from runs.models import Run
@@ -38,6 +39,8 @@ class Evaluation(models.Model):
     cost_per_thousand = models.FloatField(null=True)
     calibration = models.JSONField(null=True)
     threshold = models.JSONField(null=True)
+    # Which job made it; those of commands have none.
+    job = models.ForeignKey("EvaluationJob", on_delete=models.SET_NULL, null=True, related_name="evaluations")
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -62,7 +65,7 @@ class EvaluationScores(models.Model):
     """What was said of each text, in the order of the data: enough to compare two evaluations, and none of the texts."""
 
     evaluation = models.OneToOneField(Evaluation, on_delete=models.CASCADE, primary_key=True, related_name="scores")
-    # A JSON list of [toxic, label, score, category].
+    # A JSON list of [toxic, label, score, category, latency]; the oldest have no latency.
     body = models.TextField()
 
     class Meta:
@@ -73,8 +76,72 @@ class EvaluationScores(models.Model):
 
     @property
     def said(self) -> list[Said]:
-        return [Said(toxic, Label(label), score, category) for toxic, label, score, category in json.loads(self.body)]
+        return unpack(self.body)
 
-    @staticmethod
-    def pack(said: Sequence[Said]) -> str:
-        return json.dumps([[each.toxic, each.label, each.score, each.category] for each in said])
+
+class EvaluationJob(models.Model):
+    """Evaluations asked for on the site or by a program, which workers make: one of each classifier, or one of a run.
+
+    Texts are kept until it has ended, and go with what was said of them.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "WAITING", "Waiting"
+        RUNNING = "RUNNING", "Being made"
+        DONE = "DONE", "Made"
+        FAILED = "FAILED", "Failed"
+        CANCELLED = "CANCELLED", "Stopped"
+
+    aliases = models.JSONField(default=list)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, null=True, related_name="+")
+    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    dataset = models.CharField(max_length=200)
+    columns = models.JSONField(default=dict)
+    wish = models.JSONField(default=dict)
+    # The labelled texts as a JSON list of [text, stage, prompt, sources, toxic, category].
+    rows = models.TextField()
+    # What the classifier at work has said so far, and which version of it said so.
+    said = models.TextField(default="[]")
+    version = models.ForeignKey(ClassifierVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    # Texts to be judged, each counted once for each classifier, and those that are.
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The process that is at it, as of a chunk, and its last sign of life.
+    holder = models.CharField(max_length=200, blank=True)
+    moved_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = []
+
+    def __str__(self) -> str:
+        return f"Evaluation job {self.pk}"
+
+    @property
+    def of(self) -> list[str]:
+        """What is evaluated, for people."""
+        return [f"run {self.run_id}"] if self.run_id else list(self.aliases)
+
+    @property
+    def labelled(self) -> list[Labelled]:
+        return [
+            Labelled(Subject(text, Stage(stage), prompt=prompt, sources=tuple(sources)), toxic, category)
+            for text, stage, prompt, sources, toxic, category in json.loads(self.rows)
+        ]
+
+
+def pack(said: Iterable[Said]) -> str:
+    return json.dumps([[each.toxic, each.label, each.score, each.category, each.latency] for each in said])
+
+
+def unpack(body: str) -> list[Said]:
+    return [Said(toxic, Label(label), *rest) for toxic, label, *rest in json.loads(body)]
+
+
+def pack_rows(rows: Iterable[Labelled]) -> str:
+    parts = [(row.subject, row.toxic, row.category) for row in rows]
+    return json.dumps([[s.text, s.stage, s.prompt, s.sources, toxic, category] for s, toxic, category in parts])

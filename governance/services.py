@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from classifiers.measuring import Calibrated, Paired, Picked, Said, calibrate, c
 from classifiers.sources import PromptSource
 from classifiers.text import json_safe, unstorable
 from classifiers.types import Label, Stage
-from governance.models import Evaluation, EvaluationScores
+from governance.models import Evaluation, EvaluationScores, pack
 from moderation import policies
 from moderation import services as moderation
+from moderation.models import ClassifierVersion, PolicyVersion
 from moderation.services import Choice
 from runs.models import Result, Run
 
@@ -42,45 +43,75 @@ class Wish:
             raise InputError(f"An evaluation's name is plain text of at most {MAX_NAME} characters.")
         if self.cost_per_thousand is not None and not 0 <= self.cost_per_thousand < math.inf:
             raise InputError("What a thousand texts cost is a number from 0 on.")
+        if not 0 < self.share < 1:
+            raise InputError(f"The share to fit on is {self.share}; it must lie between 0 and 1.")
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Wish:
+        aim = value["aim"]
+        return cls(**{**value, "aim": Aim(**aim) if aim else None})
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Labelled texts and where they came from."""
+    """Labelled texts, what the file is called that they came from, and how they stood there."""
 
-    source: PromptSource
-    columns: Columns
+    name: str
+    columns: Mapping[str, Any]
     rows: Sequence[Labelled]
 
     @classmethod
-    def read(cls, source: PromptSource, columns: Columns) -> Data:
-        return cls(source, columns, read_labelled(source, columns))
+    def read(cls, source: PromptSource, columns: Columns, *, name: str = "") -> Data:
+        rows = read_labelled(source, columns)
+        more = {"text": source.text_column or "", "sources": source.sources_column or ""}
+        return cls(name or source.dataset_id, json_safe({**asdict(columns), **more}), rows)
 
 
-def evaluate_classifier(choice: Choice, data: Data, wish: Wish, *, actor: str) -> Evaluation:
-    """Judges every text of the data by one classifier, under the policy in force. Raises InputError, and ProviderError when it cannot work."""
+def evaluate_classifier(
+    choice: Choice, data: Data, wish: Wish, *, policy: PolicyVersion | None, actor: str
+) -> Evaluation:
+    """Judges every text of the data by one classifier, under a policy. Raises InputError, and ProviderError when it cannot work."""
+    said = list(saying(choice, data.rows, policy=policy))
+    evaluation = of_classifier(moderation.version_of(choice), said, data, wish, policy=policy)
+    return store(evaluation, said, actor=actor)
+
+
+def saying(choice: Choice, rows: Sequence[Labelled], *, policy: PolicyVersion | None) -> Iterator[Said]:
+    """What a classifier says of the texts under a policy, as it comes."""
     moderation.make_ready("classifier", choice)
-    provider = moderation.classifier(choice)
-    batch, policy = moderation.preferred_batch("classifier", choice), policies.in_force()
-    said = list(judge(provider, data.rows, batch=batch, rules=policies.rules_of(policy), check=choice.alias))
-    evaluation = Evaluation(alias=choice.alias, version=moderation.version_of(choice), policy_version=policy)
-    return _store(evaluation, said, data, wish, actor=actor)
+    provider, batch = moderation.classifier(choice), moderation.preferred_batch("classifier", choice)
+    return judge(provider, rows, batch=batch, rules=policies.rules_of(policy), check=choice.alias)
+
+
+def of_classifier(
+    version: ClassifierVersion, said: Sequence[Said], data: Data, wish: Wish, *, policy: PolicyVersion | None
+) -> Evaluation:
+    """All figures of what a version of a classifier said; not stored yet."""
+    return _measured(Evaluation(alias=version.alias, version=version, policy_version=policy), said, data, wish)
 
 
 def evaluate_run(run: Run, data: Data, wish: Wish, *, actor: str) -> Evaluation:
-    """What a run said of the texts of the data, without asking a model again.
+    """What a run said of the texts of the data, without asking a model again; InputError as of said_in_run."""
+    said = said_in_run(run, data.rows)
+    return store(of_run(run, said, data, wish), said, actor=actor)
 
-    Raises InputError when the run has not judged some of them, since figures of a part would pass for those of all.
-    """
-    found = _said_in(run, data.rows)
+
+def of_run(run: Run, said: Sequence[Said], data: Data, wish: Wish) -> Evaluation:
+    """All figures of what a run said; not stored yet."""
+    stage = data.rows[0].subject.stage.lower()
+    evaluation = Evaluation(alias=f"run {run.pk} {stage}", run=run, policy_version=run.policy_version)
+    return _measured(evaluation, said, data, wish)
+
+
+def said_in_run(run: Run, rows: Sequence[Labelled]) -> list[Said]:
+    """Raises InputError when the run has not judged some of them, since figures of a part would pass for those of all."""
+    found = _said_in(run, rows)
     missing = sum(each is None for each in found)
     if missing:
         raise InputError(
             f"Run {run.pk} has not judged {missing} of the {len(found)} labelled texts. Evaluate it on the data that it was over."
         )
-    stage = data.rows[0].subject.stage.lower()
-    evaluation = Evaluation(alias=f"run {run.pk} {stage}", run=run)
-    return _store(evaluation, [each for each in found if each], data, wish, actor=actor)
+    return [each for each in found if each]
 
 
 def _said_in(run: Run, rows: Sequence[Labelled]) -> list[Said | None]:
@@ -96,22 +127,24 @@ def _said_in(run: Run, rows: Sequence[Labelled]) -> list[Said | None]:
     ]
 
 
-def _store(evaluation: Evaluation, said: Sequence[Said], data: Data, wish: Wish, *, actor: str) -> Evaluation:
-    measured = measure(said, seed=wish.seed)
-    as_json = json_safe(measured.as_json())
+def _measured(evaluation: Evaluation, said: Sequence[Said], data: Data, wish: Wish) -> Evaluation:
+    as_json = json_safe(measure(said, seed=wish.seed).as_json())
     for name in ("n", "toxic", "errors", "unscored", "figures", "bins", "categories", "seconds"):
         setattr(evaluation, name, as_json[name])
     calibrated, picked = _fits(said, wish)
     evaluation.calibration = calibrated and calibrated.as_json()
     evaluation.threshold = picked and picked.as_json()
-    evaluation.name = wish.name or f"{evaluation.alias} on {data.source.dataset_id}"[:MAX_NAME]
-    evaluation.dataset = data.source.dataset_id
-    evaluation.columns = json_safe({**asdict(data.columns), "sources": data.source.sources_column or ""})
-    evaluation.data_digest, evaluation.created_by = digest_of(data.rows), actor
-    evaluation.cost_per_thousand = wish.cost_per_thousand
+    evaluation.name = wish.name or f"{evaluation.alias} on {data.name}"[:MAX_NAME]
+    evaluation.dataset, evaluation.columns = data.name, {**data.columns}
+    evaluation.data_digest, evaluation.cost_per_thousand = digest_of(data.rows), wish.cost_per_thousand
+    return evaluation
+
+
+def store(evaluation: Evaluation, said: Sequence[Said], *, actor: str) -> Evaluation:
+    evaluation.created_by = actor
     with transaction.atomic():
         evaluation.save(force_insert=True)
-        EvaluationScores.objects.create(evaluation=evaluation, body=EvaluationScores.pack(said))
+        EvaluationScores.objects.create(evaluation=evaluation, body=pack(said))
         told: dict[str, Any] = {"of": evaluation.alias, "data": evaluation.data_digest, "n": evaluation.n}
         record("evaluation.made", actor=actor, target=evaluation, data={**told, "errors": evaluation.errors})
     return evaluation

@@ -6,8 +6,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import F
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from runs.models import Chunk, Export, Run
 from runs.querysets import ChunkQuerySet
@@ -46,15 +47,21 @@ def is_dead(holder: str) -> bool:
 
 
 def held_by(pids: Container[int]) -> bool:
-    """Whether one of these processes of this machine holds a chunk, or writes an export, and has said so within a lease."""
+    """Whether one of these processes of this machine holds work, and has said so within a lease."""
+    for name in settings.SAFETY_HOLDERS:
+        for holder in import_string(name)():
+            host, pid, _ = holder.rsplit(":", 2)
+            if host == socket.gethostname() and int(pid) in pids:
+                return True
+    return False
+
+
+def holders() -> Iterator[str]:
+    """The processes that hold a chunk, or write an export, and have said so within a lease."""
     since = timezone.now() - timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
     chunks = Chunk.objects.filter(state=Chunk.State.HELD, lease_until__gt=timezone.now())
     exports = Export.objects.filter(state=Export.State.RUNNING, moved_at__gt=since)
-    for holder in (*chunks.values_list("holder", flat=True), *exports.values_list("holder", flat=True)):
-        host, pid, _ = holder.rsplit(":", 2)
-        if host == socket.gethostname() and int(pid) in pids:
-            return True
-    return False
+    yield from (*chunks.values_list("holder", flat=True), *exports.values_list("holder", flat=True))
 
 
 def claim(chunk_id: int, *, holder: str) -> Chunk | None:
@@ -94,11 +101,16 @@ def release_dead(run: Run) -> None:
             _held(chunk).filter(lease_until=chunk.lease_until).update(**FREE)
 
 
-@contextmanager
-def kept(chunk: Chunk) -> Iterator[None]:
+def kept(chunk: Chunk) -> AbstractContextManager[None]:
     """Renews the lease while the block runs, however long one batch takes."""
+    return beating(lambda: _held(chunk).update(lease_until=_lease()), chunk)
+
+
+@contextmanager
+def beating(renew: Callable[[], object], what: object) -> Iterator[None]:
+    """Calls ``renew`` thrice a lease while the block runs, in a thread of its own."""
     done = threading.Event()
-    heart = threading.Thread(target=_beat, args=(chunk, done), daemon=True)
+    heart = threading.Thread(target=_beat, args=(renew, what, done), daemon=True)
     heart.start()
     try:
         yield
@@ -107,12 +119,12 @@ def kept(chunk: Chunk) -> Iterator[None]:
         heart.join()
 
 
-def _beat(chunk: Chunk, done: threading.Event) -> None:
+def _beat(renew: Callable[[], object], what: object, done: threading.Event) -> None:
     while not done.wait(settings.SAFETY_LEASE_SECONDS / 3):
         try:
-            _held(chunk).update(lease_until=_lease())
+            renew()
         except DatabaseError:
-            logger.warning("The lease of %s could not be renewed; trying again.", chunk, exc_info=True)
+            logger.warning("The lease of %s could not be renewed; trying again.", what, exc_info=True)
         finally:
             connection.close()
 

@@ -315,7 +315,12 @@ SAFETY_CHUNK_ATTEMPTS = env_int("CHUNK_ATTEMPTS", 5)
 SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
 
 # What run_workers calls now and then, so that work which a killed process left is taken up.
-SAFETY_REQUEUE = ["runs.tasks.requeue_lost", "review.tasks.requeue_lost", "review.tasks.requeue_exports"]
+SAFETY_REQUEUE = [
+    *("runs.tasks.requeue_lost", "review.tasks.requeue_lost", "review.tasks.requeue_exports"),
+    "governance.tasks.requeue_lost",
+]
+# How run_workers learns which processes hold work that takes long, and are not to be taken for stuck.
+SAFETY_HOLDERS = ["runs.leases.holders", "governance.jobs.holders"]
 
 # How exports of results learn what people said of them: runs knows nothing of reviews.
 SAFETY_VOTES = "review.votes.votes"

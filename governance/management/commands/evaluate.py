@@ -32,6 +32,7 @@ from classifiers.measuring import FITS
 from governance import services
 from governance.models import Evaluation
 from governance.services import Data, Wish
+from moderation.policies import chosen
 from moderation.services import Choice, check_alias
 from runs.management.pipeline import add_source_arguments, source_of
 from runs.services import find_run
@@ -70,6 +71,11 @@ class Command(SafetyCommand):
         more = parser.add_argument_group("what else")
         more.add_argument("--name", default="", help="of the evaluation")
         more.add_argument(
+            "--policy",
+            default="",
+            help="NAME or NAME@3: whose thresholds decide (default: those in force); none: the classifiers' own word",
+        )
+        more.add_argument(
             "--calibrate", choices=sorted(FITS), default="", help="fit it on one part, report on the other"
         )
         more.add_argument(
@@ -86,11 +92,12 @@ class Command(SafetyCommand):
             raise InputError("Name classifiers, or a run with --run; one or the other.")
         for alias in aliases:
             check_alias("classifier", alias)
-        wish = _wish(**options)
+        wish, policy = _wish(**options), chosen(options["policy"])
         run = find_run(of_run) if of_run else None
         data = Data.read(source_of(**options), _columns(**options))
         made = [services.evaluate_run(run, data, wish, actor=self.actor)] if run else [
-            services.evaluate_classifier(Choice(alias), data, wish, actor=self.actor) for alias in aliases
+            services.evaluate_classifier(Choice(alias), data, wish, policy=policy, actor=self.actor)
+            for alias in aliases
         ]  # fmt: skip
         return _as_json(made) if options["json"] else _as_text(made)
 

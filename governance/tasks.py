@@ -1,0 +1,36 @@
+"""The background door: evaluations that were asked for, in turns."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from governance import jobs
+from governance.models import EvaluationJob
+
+# One that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
+BACKLOG = timedelta(hours=1)
+
+
+def enqueue_job(job: EvaluationJob) -> None:
+    """Hands a job to the workers. Delivered twice, it is still done once."""
+    async_task("governance.tasks.work_on", job.pk)
+
+
+def work_on(job_id: int) -> None:
+    job = jobs.find_job(job_id)
+    if jobs.work(job):
+        enqueue_job(job)
+
+
+def requeue_lost() -> int:
+    """Enqueues again what a killed worker left, or the broker lost."""
+    age = BACKLOG if get_broker().queue_size() else timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+    lost = jobs.take_lost(waiting_since=timezone.now() - age)
+    for job in lost:
+        enqueue_job(job)
+    return len(lost)
