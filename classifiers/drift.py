@@ -21,6 +21,9 @@ class Level(StrEnum):
     DRIFT = "drift"
 
 
+WORST_FIRST = (Level.DRIFT, Level.WATCH, Level.UNKNOWN, Level.NONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """From where on a difference counts: chance makes one as large with at most this probability, and it is large as well.
@@ -90,7 +93,7 @@ def compare(reference: Window, recent: Window, limits: Limits) -> Drift:
     """A recent window held against the reference: the scores, the labels of both kinds, and what could not be judged."""
     findings = [*_of_judged(reference, recent, limits), _of_errors(reference, recent, limits)]
     levels = {finding.level for finding in findings}
-    worst = next(level for level in (Level.DRIFT, Level.WATCH, Level.UNKNOWN, Level.NONE) if level in levels)
+    worst = next(level for level in WORST_FIRST if level in levels)
     return Drift(worst, findings, _why(reference, recent, limits) if Level.UNKNOWN in levels else "")
 
 

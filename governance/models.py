@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from django.db import models
 from django.db.models import Q
 
+from classifiers.drift import Level
 from classifiers.labelled import Labelled
 from classifiers.measuring import Said
 from classifiers.types import Label, Stage, Subject
-from governance.querysets import EvaluationQuerySet
+from governance.querysets import DriftQuerySet, EvaluationQuerySet
 from moderation.models import ClassifierVersion, PolicyVersion
-from runs.models import Run
+from runs.models import STAGES, Run
 
 
 class Evaluation(models.Model):
@@ -145,3 +146,93 @@ def unpack(body: str) -> list[Said]:
 def pack_rows(rows: Iterable[Labelled]) -> str:
     parts = [(row.subject, row.toxic, row.category) for row in rows]
     return json.dumps([[s.text, s.stage, s.prompt, s.sources, toxic, category] for s, toxic, category in parts])
+
+
+class Tally(models.Model):
+    """What a version of a classifier said on one day of a run at one stage, in numbers: drift is told from these."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tallies", db_index=False)
+    version = models.ForeignKey(ClassifierVersion, on_delete=models.PROTECT, related_name="+")
+    stage = models.CharField(max_length=6, choices=STAGES)
+    day = models.DateField(db_index=True)
+    # Texts by twenty equal bins of the score; judged, and TOXIC by the classifier's own word and by the policy; failed.
+    scores = models.JSONField()
+    judged = models.PositiveIntegerField()
+    toxic = models.PositiveIntegerField()
+    policy_toxic = models.PositiveIntegerField()
+    errors = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = []
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "version", "stage", "day"],
+                name="tally_once",
+                violation_error_message="This version was counted for this run, stage and day already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Version {self.version_id} in run {self.run_id} on {self.day}"
+
+
+class TalliedRun(models.Model):
+    """How a run stood when it was counted: while it stands so, it need not be counted again."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="tallied")
+    mark = models.CharField(max_length=32)
+
+    class Meta:
+        default_permissions = []
+
+    def __str__(self) -> str:
+        return f"Run {self.run_id}, counted"
+
+
+class DriftAssessment(models.Model):
+    """The newest comparison of what a version says at a stage with what it said before.
+
+    What programs ask, day by day, is told apart from runs over files: each has its own kind of texts.
+    """
+
+    version = models.ForeignKey(ClassifierVersion, on_delete=models.PROTECT, related_name="+")
+    stage = models.CharField(max_length=6, choices=STAGES)
+    live = models.BooleanField()
+    level = models.CharField(max_length=7, choices=[(level.value, level.value.capitalize()) for level in Level])
+    why = models.TextField(blank=True, help_text="What keeps the level unknown.")
+    # When drift was found, until a comparison finds none.
+    since = models.DateTimeField(null=True)
+    # classifiers.drift.Window and Finding, and the windows of the days with their dates.
+    reference = models.JSONField()
+    recent = models.JSONField()
+    findings = models.JSONField()
+    days = models.JSONField()
+    assessed_at = models.DateTimeField()
+
+    objects = DriftQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ["view"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "stage", "live"],
+                name="drift_assessed_once",
+                violation_error_message="This version has an assessment for this stage already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Version {self.version_id} on {self.stage.lower()}: {self.level}"
+
+
+class DriftCheck(models.Model):
+    """A single row: when drift was last looked for. Whoever locks it assesses."""
+
+    asked_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = []
+
+    def __str__(self) -> str:
+        return f"Drift, looked for at {self.asked_at:%Y-%m-%d %H:%M}"

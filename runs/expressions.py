@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from django.db.models import BooleanField, FloatField, Func, IntegerField
+from django.db.models import BooleanField, FloatField, Func, IntegerField, TextField
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -49,6 +49,20 @@ class Bin(Func):
         # LEAST, unlike MIN above, ignores NULL.
         rows = "CASE WHEN %(expressions)s < 1 THEN FLOOR(%(expressions)s * 20)::integer WHEN %(expressions)s >= 1 THEN 19 END"
         return self.as_sql(compiler, connection, template=rows, **context)
+
+
+class Day(Func):
+    """The day of a time, in UTC, as text. Django's own is a Python function on SQLite, which has times as text in UTC."""
+
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="SUBSTR(%(expressions)s, 1, 10)", **context)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self.as_sql(
+            compiler, connection, template="((%(expressions)s) AT TIME ZONE 'UTC')::date::text", **context
+        )
 
 
 class Among(Func):

@@ -11,6 +11,7 @@ from tempfile import NamedTemporaryFile
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from classifiers.drift import Limits
 from safetysite import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -33,6 +34,13 @@ def env_int(name: str, default: int) -> int:
         return int(env(name, str(default)))
     except ValueError as error:
         raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_{name} must be a whole number, not {env(name)!r}.") from error
+
+
+def env_float(name: str, default: float) -> float:
+    try:
+        return float(env(name, str(default)))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_{name} must be a number, not {env(name)!r}.") from error
 
 
 def secret_key() -> str:
@@ -321,6 +329,17 @@ SAFETY_REQUEUE = [
 ]
 # How run_workers learns which processes hold work that takes long, and are not to be taken for stuck.
 SAFETY_HOLDERS = ["runs.leases.holders", "governance.jobs.holders"]
+
+# Drift: the last days, held against those before; and from how many texts and which difference on it counts.
+SAFETY_DRIFT_RECENT_DAYS = env_int("DRIFT_RECENT_DAYS", 7)
+SAFETY_DRIFT_REFERENCE_DAYS = env_int("DRIFT_REFERENCE_DAYS", 28)
+SAFETY_DRIFT_LIMITS = Limits(
+    least=env_int("DRIFT_LEAST", 200),
+    watch=env_float("DRIFT_WATCH", 0.1),
+    drift=env_float("DRIFT_LARGE", 0.25),
+    watch_errors=env_float("DRIFT_WATCH_ERRORS", 0.01),
+    drift_errors=env_float("DRIFT_LARGE_ERRORS", 0.05),
+)
 
 # How exports of results learn what people said of them: runs knows nothing of reviews.
 SAFETY_VOTES = "review.votes.votes"

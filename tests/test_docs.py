@@ -28,7 +28,7 @@ def options(command: str) -> set[str]:
 def test_every_setting_is_documented() -> None:
     settings = (ROOT / "safetysite/settings.py").read_text()
     operations = (ROOT / "docs/operations.md").read_text()
-    names = set(re.findall(r'\benv(?:_bool|_int)?\("(\w+)"', settings))
+    names = set(re.findall(r'\benv(?:_bool|_int|_float)?\("(\w+)"', settings))
     assert len(names) > 8
     assert [name for name in sorted(names) if f"AI_SAFETY_MONITOR_{name}" not in operations] == []
 
