@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from django.db import models
 from django.db.models import Q
 
-from classifiers.drift import Level
+from classifiers.drift import Level, Window
 from classifiers.labelled import Labelled
 from classifiers.measuring import Said
 from classifiers.types import Label, Stage, Subject
@@ -223,6 +223,9 @@ class DriftAssessment(models.Model):
 
     def __str__(self) -> str:
         return f"Version {self.version_id} on {self.stage.lower()}: {self.level}"
+
+    def texts_of(self, window: str) -> int:
+        return Window(**getattr(self, window)).texts
 
 
 class DriftCheck(models.Model):

@@ -1,4 +1,4 @@
-"""The background door: evaluations that were asked for, in turns."""
+"""The background door: evaluations that were asked for, in turns; and a look for drift, once an hour."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from governance import jobs
+from governance import drift, jobs
 from governance.models import EvaluationJob
 
 # One that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
 BACKLOG = timedelta(hours=1)
+TURN = 30.0  # seconds
 
 
 def enqueue_job(job: EvaluationJob) -> None:
@@ -25,6 +26,18 @@ def work_on(job_id: int) -> None:
     job = jobs.find_job(job_id)
     if jobs.work(job):
         enqueue_job(job)
+
+
+def look_for_drift() -> bool:
+    """Run_workers calls it every few seconds; but for once an hour it costs a small query."""
+    if due := drift.due():
+        async_task("governance.tasks.check_drift")
+    return due
+
+
+def check_drift() -> None:
+    if not drift.check_drift(actor="system", seconds=TURN):
+        async_task("governance.tasks.check_drift")
 
 
 def requeue_lost() -> int:

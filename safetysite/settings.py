@@ -348,7 +348,7 @@ SAFETY_EXPORTS = Path(env("EXPORTS") or CACHE_DIR / "exports")
 SAFETY_EXPORT_DAYS = env_int("EXPORT_DAYS", 7)
 
 # What run_workers calls every few seconds: it must be cheap.
-SAFETY_LOOKS = ["integrations.tasks.look"]
+SAFETY_LOOKS = ["integrations.tasks.look", "governance.tasks.look_for_drift"]
 
 # How long a result that was kept for later, or handed to a colleague, waits for them, in seconds.
 SAFETY_HOLD_SECONDS = env_int("HOLD_SECONDS", 86_400)
