@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -172,20 +172,37 @@ class PiiCheck:
         )
 
 
+class Redactor:
+    """Placeholders for texts that belong together: the same value has the same one in each, and none stands in them already."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.vault: dict[str, str] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        # What only looks like a placeholder stays what it is.
+        self._used = {found[0] for text in texts for found in PLACEHOLDER.finditer(text)}
+        self._counts: dict[str, int] = {}
+
+    def redact(self, text: str, spans: Sequence[Span]) -> str:
+        """``text`` with placeholders for ``spans``, which are in order and apart."""
+        parts: list[str] = []
+        done = 0
+        for span in spans:
+            parts += text[done : span.start], self.name(span.kind, text[span.start : span.end])
+            done = span.end
+        return "".join([*parts, text[done:]])
+
+    def name(self, kind: str, value: str) -> str:
+        """The placeholder of a value, a new one when it is new."""
+        if (kind, value) not in self._names:
+            name = self._names[kind, value] = _placeholder(kind, self._counts, self._used)
+            self.vault[name] = value
+        return self._names[kind, value]
+
+
 def redact(text: str, spans: Sequence[Span]) -> tuple[str, dict[str, str]]:
     """``text`` with placeholders for ``spans`` (in order, apart), and the vault that ``restore`` needs."""
-    names: dict[tuple[str, str], str] = {}
-    used = {found[0] for found in PLACEHOLDER.finditer(text)}  # what only looks like a placeholder stays what it is
-    counts: dict[str, int] = {}
-    parts: list[str] = []
-    done = 0
-    for span in spans:
-        value = (span.kind, text[span.start : span.end])
-        if value not in names:
-            names[value] = _placeholder(span.kind, counts, used)
-        parts += text[done : span.start], names[value]
-        done = span.end
-    return "".join([*parts, text[done:]]), {name: value for (_, value), name in names.items()}
+    redactor = Redactor([text])
+    return redactor.redact(text, spans), redactor.vault
 
 
 def restore(text: str, vault: Mapping[str, str]) -> str:
