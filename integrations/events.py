@@ -111,6 +111,10 @@ def _review_disagreed(entry: AuditEvent) -> Data | None:
     return _item(item) if item else None
 
 
+def _classifier_drifted(entry: AuditEvent) -> Data:
+    return {name: entry.details[name] for name in ("classifier", "version", "stage", "live", "findings", "texts")}
+
+
 def _item(item: QueueItem) -> Data:
     return {"queue": item.queue_id, "item": item.pk, "result": item.result_id}
 
@@ -120,4 +124,5 @@ TOLD: dict[str, tuple[str, Callable[[AuditEvent], Data | None]]] = {
     "run.chunk_saved": (Event.RESULT_FLAGGED, _result_flagged),
     "review.escalated": (Event.RESULT_ESCALATED, _result_escalated),
     **dict.fromkeys(("review.submitted", "review.corrected"), (Event.REVIEW_DISAGREED, _review_disagreed)),
+    "classifier.drifted": (Event.CLASSIFIER_DRIFTED, _classifier_drifted),
 }

@@ -60,6 +60,7 @@ class Webhook(models.Model):
         RESULT_FLAGGED = "result.flagged", "Results were found TOXIC"
         RESULT_ESCALATED = "result.escalated", "A reviewer asked for a decision"
         REVIEW_DISAGREED = "review.disagreed", "Reviewers disagree on a result"
+        CLASSIFIER_DRIFTED = "classifier.drifted", "A classifier says something else than it used to"
 
     name = models.CharField(max_length=MAX_NAME)
     url = models.URLField(max_length=2000)

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from audit.models import AuditEvent
+from governance.drift import check_drift
 from integrations import events, webhooks
 from integrations.models import Delivery, Webhook
 from review import handout
 from review.models import Queue
 from runs import services
 from runs.models import Result, Run
+from tests.governance.drifting import HIGH, days
 from tests.review.conftest import Cast, review_next
 
 Make = Callable[..., Webhook]
@@ -74,6 +76,24 @@ def test_what_a_reviewer_escalates(make_webhook: Make, make_queue: Any, cast: Ca
     (message,) = told()
     assert message["type"] == "result.escalated"
     assert message["data"] == {"queue": queue.pk, "item": claim.item_id, "result": claim.item.result_id}
+
+
+def test_a_classifier_that_drifts_once(make_webhook: Make) -> None:
+    make_webhook("classifier.drifted")
+    days(range(7, 14), 100)
+    days(range(7), 100, HIGH)
+    for _ in range(2):
+        check_drift(actor="system")
+    events.collect()
+    (message,) = told()
+    assert message["type"] == "classifier.drifted"
+    data = message["data"]
+    assert (data["classifier"], data["stage"], data["live"]) == ("guard", "INPUT", True)
+    assert data["texts"] == {"reference": 700, "recent": 700}
+    scores = data["findings"][0]
+    assert (scores["respect"], scores["level"]) == ("scores", "drift")
+    assert scores["psi"] > 0.25
+    assert scores["p_value"] < 0.001
 
 
 class TestDisagreements:
