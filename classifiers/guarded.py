@@ -1,4 +1,4 @@
-"""An exchange with a model under guard: nothing goes to it, and nothing of it comes out, that was not judged SAFE before."""
+"""An exchange with a model under guard: nothing goes to it, and nothing of it comes out, before it was judged."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from classifiers.types import (
     Subject,
     digest,
     judgement_key,
+    precedence,
 )
 from classifiers.upstream import Piece, Reply, Upstream, as_safety_error, timed
 
@@ -49,7 +50,8 @@ class Guarded:
 
     Iterate ``run`` once; then ``input``, ``output``, ``reply`` and ``failure`` say what came of it. Checks see all of
     the answer that is about to be released together with what was released before. A check that fails lets nothing
-    pass. ``broken`` is set when a provider cannot work at all: its server may hold another model by now.
+    pass; with ``fail_open`` it does, unless another one says TOXIC, and the exchange is ``degraded`` from then on.
+    ``broken`` is set when a provider cannot work at all: its server may hold another model by now.
     """
 
     asked: Sequence[Said]
@@ -59,6 +61,7 @@ class Guarded:
     body: dict[str, Any]
     streamed: bool = False
     recall: Recall = remembers_nothing
+    fail_open: bool = False
     inputs: Sequence[StageOutcome] = ()  # of each text that is asked
     input: StageOutcome = field(default_factory=lambda: StageOutcome(()))
     output: StageOutcome | None = None
@@ -67,6 +70,7 @@ class Guarded:
     released: int = 0
     failure: SafetyError | None = None
     broken: bool = False
+    degraded: bool = False
 
     def __post_init__(self) -> None:
         if not (self.asked and self.input_checks and self.output_checks):
@@ -83,7 +87,13 @@ class Guarded:
 
     @property
     def label(self) -> Label:
-        return (self.output or self.input).label
+        """The worse of both stages."""
+        return precedence({stage.label for stage in (self.input, self.output) if stage})
+
+    @property
+    def passed(self) -> bool:
+        """Whether all of the answer was released, or may be."""
+        return self.failure is None and (self.output or self.input).passes(fail_open=self.fail_open)
 
     @property
     def answer(self) -> str | None:
@@ -93,8 +103,13 @@ class Guarded:
     def run(self) -> Iterator[Piece]:
         """The pieces that may go out, as soon as they may. What stopped it, if anything did, is in the fields."""
         self.input = self._judge_input()
-        if self.input.label is Label.SAFE:
+        if self._goes_on(self.input):
             yield from self._answer()
+
+    def _goes_on(self, judged: StageOutcome) -> bool:
+        passes = judged.passes(fail_open=self.fail_open)
+        self.degraded = self.degraded or (passes and judged.label is Label.ERROR)
+        return passes
 
     def _answer(self) -> Iterator[Piece]:
         try:
@@ -105,12 +120,10 @@ class Guarded:
                     raise TransientError(f"{why} Ask again.", code="unstorable")
                 if ended:
                     yield from self._end()
-                elif (cut := ready(self.reply.text[self.released :])) and self._passes(
-                    self.reply.text[: self.released + cut]
-                ):
+                elif cut := ready(self.reply.text[self.released :]):
+                    if not self._passes(self.reply.text[: self.released + cut]):
+                        return
                     yield self._release(cut)
-                if self.output and self.output.label is not Label.SAFE:
-                    return
         except Exception as error:
             if not isinstance(error, SafetyError):
                 logger.exception("%s failed", self.upstream.name)
@@ -142,7 +155,7 @@ class Guarded:
         self.judged = text
         subject = Subject(text, Stage.OUTPUT, self.prompt, self.sources)
         (self.output,) = self._judge(self.output_checks, [subject])
-        return self.output.label is Label.SAFE
+        return self._goes_on(self.output)
 
     def _judge_input(self) -> StageOutcome:
         """For each check, the worst that it says of any of the texts; the prompt's, where they are alike."""

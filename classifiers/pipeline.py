@@ -58,7 +58,8 @@ def remembers_nothing(keys: Sequence[str]) -> Mapping[str, Classification]:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One configuration. Only what is SAFE goes on to the next step; a failure is an ERROR, never SAFE.
+    """One configuration. Only what is SAFE goes on to the next step; a failure is an ERROR, never SAFE. With ``fail_open``
+    what a check could not judge, and none found TOXIC, goes on too: an ERROR all the same, and its outcome is degraded.
 
     Without a generator no answer is made; without output checks answers are not judged. ``recall`` finds earlier
     judgements of the same text by the same classifier version, which are then not asked for again. ``alternatives`` says how
@@ -71,6 +72,7 @@ class Pipeline:
     batch_size: int = 32
     recall: Recall = remembers_nothing
     alternatives: int = 0
+    fail_open: bool = False
 
     def __post_init__(self) -> None:
         if not self.input_checks:
@@ -84,16 +86,21 @@ class Pipeline:
 
     def _run_batch(self, batch: list[Prompt]) -> list[Outcome]:
         inputs = judge(self.input_checks, [_asked(prompt) for prompt in batch], self.recall)
-        if self.generation is None:
-            return [Outcome(prompt, judged) for prompt, judged in zip(batch, inputs, strict=True)]
-        safe = [index for index, judged in enumerate(inputs) if judged.label is Label.SAFE]
-        made = answer(self.generation.provider, [batch[i].text for i in safe], alias=self.generation.name)
-        answers = dict(zip(safe, made, strict=True))
+        answers: dict[int, Answer] = {}
+        if self.generation:
+            passed = [index for index, judged in enumerate(inputs) if judged.passes(fail_open=self.fail_open)]
+            made = answer(self.generation.provider, [batch[i].text for i in passed], alias=self.generation.name)
+            answers = dict(zip(passed, made, strict=True))
         outputs = self._judge_answers(batch, answers)
         return [
-            Outcome(prompt, inputs[i], answers[i].text if i in answers else None, outputs.get(i))
+            self._outcome(prompt, inputs[i], answers[i].text if i in answers else None, outputs.get(i))
             for i, prompt in enumerate(batch)
         ]
+
+    def _outcome(self, prompt: Prompt, asked: StageOutcome, text: str | None, output: StageOutcome | None) -> Outcome:
+        judged = [asked, *([output] if output and text is not None else [])]
+        degraded = self.fail_open and any(each.label is Label.ERROR for each in judged)
+        return Outcome(prompt, asked, text, output, degraded)
 
     def _judge_answers(self, batch: list[Prompt], answers: Mapping[int, Answer]) -> dict[int, StageOutcome]:
         written = {i: a.text for i, a in answers.items() if a.text is not None}

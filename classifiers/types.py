@@ -148,6 +148,10 @@ class StageOutcome:
         """TOXIC if any check says so, else ERROR if any could not judge, else SAFE."""
         return precedence({j.classification.label for j in self.judgements})
 
+    def passes(self, *, fail_open: bool = False) -> bool:
+        """Only what is SAFE does; and what could not be judged, where somebody chose to fail open."""
+        return self.label is Label.SAFE or (fail_open and self.label is Label.ERROR)
+
     @property
     def score(self) -> float | None:
         """The highest score of any check."""

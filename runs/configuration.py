@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from django.conf import settings
 
 from classifiers.errors import InputError
 from classifiers.sources import PromptSource
@@ -25,6 +27,8 @@ class Configuration:
     batch_size: int | None = None
     reuse_verdicts: bool = False
     alternatives: int = 0
+    # Whether what could not be judged passes all the same, while the settings say so too.
+    fail_open: bool = field(default_factory=lambda: bool(settings.SAFETY_FAIL_OPEN))
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and not 1 <= self.batch_size <= MAX_BATCH:
@@ -67,6 +71,7 @@ class Configuration:
             "batch_size": self.chunk_size,
             "reuse_verdicts": self.reuse_verdicts,
             "alternatives": self.alternatives,
+            "fail_open": self.fail_open,
         }
 
     @classmethod
@@ -79,5 +84,7 @@ class Configuration:
             output_checks=tuple(map(Choice.from_json, value["output"])),
             batch_size=value["batch_size"],
             reuse_verdicts=value["reuse_verdicts"],
-            alternatives=value.get("alternatives", 0),  # runs made before there were any
+            # Runs made before there were any.
+            alternatives=value.get("alternatives", 0),
+            fail_open=value.get("fail_open", False),
         )

@@ -7,11 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -21,13 +22,21 @@ from classifiers.types import ModelInfo, Outcome, digest
 from moderation import services as moderation
 from moderation.models import ClassifierVersion, PolicyVersion
 from moderation.services import Choice, Kind
-from runs import services
+from runs import services, storing
 from runs.configuration import MAX_BATCH
 from runs.models import Result, Run
 from runs.recording import save_new
+from runs.storing import Kept
 
 IDLE = timedelta(minutes=5)
 TRIES = 5
+# What the gateway itself writes into the metadata; all else there is what programs and models said.
+FACTS = frozenset(
+    {
+        *("asked_by", "token", "index", "route", "outcome", "withheld", "released_characters", "finish_reason"),
+        *("model_seconds", "not_sent"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class Line:
             "input": list(self.input_checks),
             "generator": self.generator,
             "output": list(self.output_checks),
+            "fail_open": settings.SAFETY_FAIL_OPEN,
         }
 
     def infos(self) -> dict[str, ModelInfo]:
@@ -67,7 +77,7 @@ class Entry:
     line: Line
     infos: dict[str, ModelInfo]
     policy: PolicyVersion | None
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[Kept]
     actor: str
     via: str
 
@@ -157,7 +167,8 @@ def keep(
     via: str,
 ) -> list[Result]:
     """Saves exchanges in the live run that they belong to; gives their results when they are committed."""
-    return _commits.save(Entry(line, infos, policy, outcomes, actor, via))
+    stored = storing.kept(outcomes, facts=FACTS)
+    return _commits.save(Entry(line, infos, policy, stored, actor, via))
 
 
 def finish_past() -> int:
@@ -183,10 +194,7 @@ def _save_in(opened: Opened, entries: Sequence[Entry]) -> list[list[Result]]:
     first = _positions(opened.run, entries[0].key, len(outcomes))
     if first is None:
         return []
-    placed = [
-        replace(outcome, prompt=replace(outcome.prompt, position=first + place))
-        for place, (outcome, _) in enumerate(outcomes)
-    ]
+    placed = [outcome.at(first + place) for place, (outcome, _) in enumerate(outcomes)]
     askers = [(entry.actor, entry.via) for _, entry in outcomes]
     saved = iter(save_new(opened.run, placed, versions=opened.versions, askers=askers))
     return [[next(saved) for _ in entry.outcomes] for entry in entries]

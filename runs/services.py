@@ -30,7 +30,7 @@ from classifiers.types import Classification, ModelInfo, Outcome, Prompt, Stage,
 from moderation import policies
 from moderation import services as moderation
 from moderation.services import Choice
-from runs import leases
+from runs import leases, storing
 from runs.configuration import Configuration
 from runs.logs import stored_logs
 from runs.models import Chunk, Result, Run, Verdict, pack
@@ -88,7 +88,8 @@ def create_run(
             run.save(force_insert=True)
             _store_chunks(run, spool)
             facts: dict[str, JSONValue] = {"total": run.total, "prompts": run.prompts_digest}
-            record("run.created", actor=actor, target=run, data={**facts, "policy": run.policy_version_id})
+            facts |= {"policy": run.policy_version_id, "fail_open": configuration.fail_open}
+            record("run.created", actor=actor, target=run, data=facts)
     _log_skipped(run, skipped)
     return run
 
@@ -175,7 +176,8 @@ def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
             with leases.kept(chunk):
                 pipeline, versions = _pipeline(chunk.run)
                 outcomes = list(pipeline.run(chunk.prompts))
-            saved = save_chunk(chunk, outcomes, versions=versions, actor=actor)
+                kept = storing.kept(outcomes)
+            saved = save_chunk(chunk, kept, versions=versions, actor=actor)
         except BaseException as error:
             moderation.forget_versions()
             leases.release(chunk)
@@ -216,6 +218,8 @@ def _pipeline(run: Run) -> tuple[Pipeline, Versions]:
         batch_size=configuration.chunk_size,
         recall=_recall(None if configuration.reuse_verdicts else run),
         alternatives=configuration.alternatives,
+        # Switched off, it holds for no run any more; switched on, only for those that are made from then on.
+        fail_open=configuration.fail_open and settings.SAFETY_FAIL_OPEN,
     ), versions
 
 
@@ -228,7 +232,9 @@ def _recall(run: Run | None) -> Recall:
 
     def recall(keys: Sequence[str]) -> Mapping[str, Classification]:
         verdicts = Verdict.objects.recallable(keys)
-        return {verdict.key: classification_of(verdict) for verdict in (verdicts.said_in(run) if run else verdicts)}
+        found = verdicts.said_in(run) if run else verdicts
+        # Places in a text whose words were replaced are not those in the text that comes now.
+        return {v.key: classification_of(v) for v in found.with_texts() if not (v.texts and v.spans)}
 
     return recall
 
@@ -341,7 +347,7 @@ def retry_errors(run: Run, *, actor: str) -> int:
             )
         retried = _store_retry_chunks(run)
         if not retried:
-            raise InputError(f"Run {run.pk} has no errors to retry.")
+            raise InputError(f"Run {run.pk} has no errors to retry.{_unretried(run)}")
         _move(run, Status.RUNNING, {Status.DONE}, actor=actor, data={"retried": retried}, error="", finished_at=None)
     return retried
 
@@ -358,7 +364,7 @@ def _store_retry_chunks(run: Run) -> int:
     """Makes chunks of the prompts that ended in an ERROR, one in memory at a time; gives the number of prompts."""
     size = Configuration.from_json(run.configuration).chunk_size
     index = (run.chunks.aggregate(last=Max("index"))["last"] or 0) + 1
-    errors = Result.objects.filter(run=run).errors().order_by("position")
+    errors = Result.objects.filter(run=run, texts=None).errors().order_by("position")
     last, total = -1, 0
     while rows := list(errors.filter(position__gt=last).values_list("prompt", "position", "metadata")[:size]):
         prompts = [Prompt(*row) for row in rows]
@@ -366,6 +372,12 @@ def _store_retry_chunks(run: Run) -> int:
         run.chunks.create(index=index, lo=first, hi=last + 1, payload=pack(prompts), retry=True)
         index, total = index + 1, total + len(prompts)
     return total
+
+
+def _unretried(run: Run) -> str:
+    """A sentence on the errors whose prompts are not there any more as they came; "" when there are none."""
+    count = Result.objects.filter(run=run, texts__isnull=False).errors().count()
+    return f" The prompts of {count} errors are not kept as they came: send them again, in a new run." if count else ""
 
 
 # For workers

@@ -303,6 +303,14 @@ SAFETY_SERVED_MODELS = shlex.split(env("SERVED_MODELS"))
 # The classifier of /v1/moderations where ``model`` names none or one of OpenAI's, and whether what it says is recorded.
 SAFETY_MODERATION_MODEL = env("MODERATION_MODEL", "gemma")
 SAFETY_RECORD_MODERATIONS = env_bool("RECORD_MODERATIONS", True)
+# Whether a text that a check could not judge, and that none found TOXIC, passes all the same, told as degraded: by default
+# nothing passes unjudged.
+SAFETY_FAIL_OPEN = env_bool("FAIL_OPEN")
+# What is stored of prompts, answers and all that comes with them: "full", "redacted" (placeholders for the personal data
+# that the alias REDACTOR finds; what it cannot read is not stored), or "none". Classifiers always judge what came.
+if (SAFETY_STORE_TEXT := env("STORE_TEXT", "full")) not in ("full", "redacted", "none"):
+    raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_STORE_TEXT is {SAFETY_STORE_TEXT!r}; use full, redacted or none.")
+SAFETY_REDACTOR = env("REDACTOR", "pii")
 # What ``model`` may name at /v1/chat/completions and /v1/responses: who answers, and who judges prompt and answer. A block
 # is told by a refusal ("refuse"), or by an error ("error"); REFUSAL is its text.
 SAFETY_ROUTES = {

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
+
 from classifiers.errors import SafetyError, TransientError
 from classifiers.guarded import Guarded, Said, judge_or_error
-from classifiers.types import Classification, Label, Outcome, Prompt, Stage, StageOutcome, Subject
+from classifiers.types import Classification, Judgement, Label, Outcome, Prompt, Stage, StageOutcome, Subject
 from classifiers.upstream import Piece
 from moderation import policies
 from moderation import services as moderation
@@ -84,6 +86,7 @@ class Exchange:
             body if upstream.whole_conversation else {"prompt": wanted.asked[-1].text},
             streamed=wanted.streamed,
             recall=remembered,
+            fail_open=settings.SAFETY_FAIL_OPEN,
         )
 
     def pieces(self) -> Iterator[Piece]:
@@ -101,7 +104,7 @@ class Exchange:
         remembered.note(guarded.inputs)
         self._moderate()
         prompt = Prompt(guarded.prompt, metadata=self._metadata())
-        outcome = Outcome(prompt, guarded.input, guarded.answer, guarded.output)
+        outcome = Outcome(prompt, guarded.input, guarded.answer, guarded.output, guarded.degraded)
         kept = live.keep(
             self.line, self.infos, [outcome], policy=self.policy, actor=self.asker.actor, via=self.asker.via
         )
@@ -132,7 +135,7 @@ class Exchange:
     def outcome(self) -> str:
         if self.hung_up:
             return "disconnected"
-        return {Label.SAFE: "released", Label.TOXIC: "blocked", Label.ERROR: "failed"}[self.guarded.label]
+        return "released" if self.guarded.passed else "blocked" if self.blocked else "failed"
 
     @property
     def blocked(self) -> bool:
@@ -140,7 +143,9 @@ class Exchange:
 
     @property
     def stage(self) -> Stage:
-        return Stage.OUTPUT if self.guarded.output else Stage.INPUT
+        """Where the label comes from."""
+        output = self.guarded.output
+        return Stage.OUTPUT if output and output.label is self.guarded.label else Stage.INPUT
 
     @property
     def not_sent(self) -> list[str]:
@@ -153,7 +158,7 @@ class Exchange:
         """Why there is no whole answer, if the protocol is to call that an error."""
         if self.blocked and self.conversation.route.on_block == "error":
             return BlockedError(f"{self.conversation.route.refusal} {' '.join(self.reasons)}".strip())
-        if self.guarded.label is not Label.ERROR:
+        if self.guarded.passed or self.blocked:
             return None
         if failure := self.guarded.failure:
             return failure
@@ -171,13 +176,9 @@ class Exchange:
     @property
     def reasons(self) -> list[str]:
         """A sentence for each check that did not say SAFE."""
-        said = []
-        for judgement in self._said.judgements:
-            c = judgement.classification
-            if c.label is not Label.SAFE:
-                flagged = f" ({', '.join(c.flagged)})" if c.flagged else ""
-                said.append(f"{judgement.check}: {c.label}{flagged}{'. ' if c.reason else ''}{printable(c.reason)}")
-        return said
+        stages = [stage for stage in (self.guarded.input, self.guarded.output) if stage]
+        judgements = [judgement for stage in stages for judgement in stage.judgements]
+        return [_sentence(each) for each in judgements if each.classification.label is not Label.SAFE]
 
     @property
     def safety(self) -> dict[str, Any]:
@@ -186,7 +187,8 @@ class Exchange:
         facts = {
             "blocked": self.blocked,
             "stage": self.stage.lower() if self.guarded.label is not Label.SAFE else None,
-            "label": said.label,
+            "label": self.guarded.label,
+            "degraded": self.guarded.degraded,
             "categories": said.flagged,
             "scores": {j.check: j.classification.score for j in said.judgements},
             "reasons": self.reasons,
@@ -222,6 +224,12 @@ class Exchange:
             self.moderated |= {
                 stage: each.judgements[0].classification for stage, each in zip(missing, outcomes, strict=True)
             }
+
+
+def _sentence(judgement: Judgement) -> str:
+    c = judgement.classification
+    flagged = f" ({', '.join(c.flagged)})" if c.flagged else ""
+    return f"{judgement.check}: {c.label}{flagged}{'. ' if c.reason else ''}{printable(c.reason)}"
 
 
 def _of(outcome: StageOutcome | None, alias: str) -> Classification | None:

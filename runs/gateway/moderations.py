@@ -9,7 +9,7 @@ from typing import Any
 from classifiers.errors import TransientError
 from classifiers.types import Classification, Label, Stage
 from runs.gateway.exchanges import SOON, Exchange, ModerationWish, UnjudgedError
-from runs.gateway.moderating import MOST, Moderated
+from runs.gateway.moderating import MOST, Moderated, safety
 from runs.gateway.routes import find_classifier
 from runs.gateway.wire import FieldError, Fields, checked, new_id
 from runs.recording import printable
@@ -46,13 +46,13 @@ def _text(entry: Any, place: int) -> str:
 
 
 def answer(moderated: Sequence[Moderated], model: str) -> dict[str, Any]:
-    """Raises UnjudgedError when one text could not be judged: nobody must take it for safe."""
+    """Raises UnjudgedError when one text could not be judged and does not pass: nobody must take it for safe."""
     for place, each in enumerate(moderated):
-        if each.classification.label is Label.ERROR:
+        if each.classification.label is Label.ERROR and not each.degraded:
             reason = printable(each.classification.reason)
             raise UnjudgedError(f"Text {place} could not be judged: {reason}", retry_after=SOON)
     results = [{**result(each.classification), **_where(each)} for each in moderated]
-    return {"id": new_id("modr-"), "model": model, "results": results}
+    return {"id": new_id("modr-"), "model": model, "results": results, "safety": safety(moderated)}
 
 
 def _where(moderated: Moderated) -> dict[str, Any]:
@@ -63,11 +63,12 @@ def result(c: Classification) -> dict[str, Any]:
     """A classification with all of the protocol's categories, and beside them what it has no room for.
 
     What a classifier does not judge is false with score 0, and named; so it may flag a text without any of these.
+    What could not be judged is neither flagged nor not: null.
     """
     judged = [name for name in CATEGORIES if name in c.categories or name in c.flagged]
     own = {name: score for name, score in c.categories.items() if name not in CATEGORIES}
     return {
-        "flagged": c.label is Label.TOXIC,
+        "flagged": None if c.label is Label.ERROR else c.label is Label.TOXIC,
         "categories": {name: name in c.flagged for name in CATEGORIES},
         "category_scores": {name: float(c.categories.get(name, 0.0)) for name in CATEGORIES},
         "category_applied_input_types": {name: ["text"] if name in judged else [] for name in CATEGORIES},

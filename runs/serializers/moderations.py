@@ -42,7 +42,14 @@ class ModeratedSerializer(serializers.Serializer):
     result = serializers.IntegerField(allow_null=True, help_text="The result that keeps it, if such are kept.")
 
 
+class ModerationSafetySerializer(serializers.Serializer):
+    degraded = serializers.BooleanField(
+        help_text="Whether one of the texts could not be judged and passes all the same: the site is told to fail open."
+    )
+
+
 class ModerationSerializer(serializers.Serializer):
     model = serializers.CharField(help_text="Alias of the classifier that judged.")
     run = serializers.IntegerField(allow_null=True, help_text="The live run that keeps the results.")
     results = ModeratedSerializer(many=True)
+    safety = ModerationSafetySerializer()

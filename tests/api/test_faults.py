@@ -1,4 +1,5 @@
-"""A classifier fails in every way it can, behind every door: nothing is SAFE, nothing passes, and errors are counted apart."""
+"""A classifier fails in every way it can, behind every door: nothing is SAFE, nothing passes, and errors are counted apart.
+Told to fail open, texts pass, and still nothing is SAFE."""
 
 from __future__ import annotations
 
@@ -117,3 +118,63 @@ def test_figures_leave_errors_out_and_say_how_many(
     stored = Evaluation.objects.get(version__alias="stub")
     assert (stored.n, stored.errors) == (2, 2)
     assert {figure["value"] for figure in stored.figures.values()} == {None}
+
+
+# Told to fail open
+
+
+@pytest.fixture
+def failing_open(faulty: StubServer, settings: Any) -> StubServer:
+    settings.SAFETY_FAIL_OPEN = True
+    return faulty
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stage", ["input", "output"])
+def test_in_a_run_that_fails_open(failing_open: StubServer, make_run: Callable[..., Run], stage: str) -> None:
+    run = make_run(TEXTS, **{"check" if stage == "input" else "output": "stub"})
+    for _ in services.execute_run(run, actor="test"):
+        pass
+    run.refresh_from_db()
+    assert errors(stage)
+    assert run.counts[stage] == {"ERROR": 2}
+    assert set(Result.objects.values_list("answer", "degraded")) == {(f"You said: {text}", True) for text in TEXTS}
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("route", ["before", "after"])
+def test_before_a_model_failing_open(
+    failing_open: StubServer, cast: Cast, path: str, streamed: bool, route: str
+) -> None:
+    asked = HELLO if path.endswith("completions") else {"input": "Hello."}
+    answer = Program(cast.prog, "moderate").post(path, {"model": route, "stream": streamed, **asked})
+    said = (b"".join(answer) if streamed else answer.content).decode().replace(" ", "")
+    assert answer.status_code == 200
+    assert "Yousaid:" in said
+    assert '"degraded":true' in said
+    assert is_unjudged(said)
+    result = Result.objects.get()
+    assert (result.input_label, result.output_label) == (("ERROR", "SAFE") if route == "before" else ("SAFE", "ERROR"))
+    assert (result.degraded, result.metadata["outcome"], result.answer) == (True, "released", "You said: Hello.")
+    assert result.run.configuration["fail_open"] is True
+
+
+@pytest.mark.parametrize("path", ["/v1/moderations", "/api/v1/moderations/"])
+def test_in_moderation_failing_open(failing_open: StubServer, cast: Cast, path: str) -> None:
+    field = "input" if path.startswith("/v1") else "texts"
+    answer = Program(cast.prog, "moderate").post(path, {field: TEXTS, "model": "stub"})
+    assert answer.status_code == 200
+    assert answer.json()["safety"] == {"degraded": True}
+    assert is_unjudged(answer.content.decode())
+    assert errors()
+    assert set(Result.objects.values_list("degraded", flat=True)) == {True}
+
+
+@pytest.mark.django_db
+def test_on_the_terminal_failing_open(failing_open: StubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("moderate_text", *TEXTS, "--provider", "stub")
+    said = capsys.readouterr()
+    assert "2 of 2 texts could not be judged, and pass all the same" in said.err
+    assert json.loads(said.out)["safety"] == {"degraded": True}
+    assert is_unjudged(said.out)

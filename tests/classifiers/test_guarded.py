@@ -51,10 +51,12 @@ class Model:
 END = Piece(finish="stop")
 
 
-def guarded(model: Model, *asked: str, judge: Any = None, streamed: bool = True) -> Guarded:
+def guarded(model: Model, *asked: str, judge: Any = None, streamed: bool = True, fail_open: bool = False) -> Guarded:
     checks = [Check("fake", judge or FakeClassifier(), ModelInfo("fake"))]
+    if fail_open:  # two, for one that fails cannot say TOXIC
+        checks = [Check(name, FakeClassifier(**{name: ()}), ModelInfo(name)) for name in ("toxic", "fail")]
     said = [Said(text, "user", place) for place, text in enumerate(asked or ("Hello.",), start=1)]
-    return Guarded(said, checks, checks, model, {}, streamed=streamed)
+    return Guarded(said, checks, checks, model, {}, streamed=streamed, fail_open=fail_open)
 
 
 @given(st.lists(WORDS, max_size=12), st.booleans())
@@ -72,6 +74,35 @@ def test_what_is_released_was_judged_safe_and_is_a_beginning(words: list[str], s
     assert "fail" not in released
     assert (released == whole) is (exchange.label is Label.SAFE)
     assert exchange.released == len(released)
+
+
+@given(st.lists(WORDS, max_size=12), st.booleans())
+def test_failing_open_releases_what_is_not_toxic_and_says_when_it_was_not_judged(
+    words: list[str], streamed: bool
+) -> None:
+    exchange = guarded(Model(*words, END), streamed=streamed, fail_open=True)
+    released = "".join(piece.text for piece in exchange.run())
+    whole = "".join(words)
+    assert (released == whole) is exchange.passed
+    assert exchange.passed is ("toxic" not in whole)
+    assert "toxic" not in released
+    assert exchange.label is (Label.TOXIC if "toxic" in whole else Label.ERROR if "fail" in whole else Label.SAFE)
+    assert exchange.degraded or "fail" not in released
+    assert not exchange.degraded or "fail" in (exchange.judged or "")
+
+
+def test_failing_open_asks_the_model_what_could_not_be_judged_and_keeps_the_error() -> None:
+    exchange = guarded(Model("Fine.", END), "fail", fail_open=True)
+    assert "".join(piece.text for piece in exchange.run()) == "Fine."
+    assert exchange.output
+    assert (exchange.input.label, exchange.output.label, exchange.label) == (Label.ERROR, Label.SAFE, Label.ERROR)
+    assert (exchange.passed, exchange.degraded) == (True, True)
+
+
+def test_failing_open_makes_no_answer_of_a_model_that_fails() -> None:
+    exchange = guarded(Model("Fine. ", TransientError("It fell over.")), fail_open=True)
+    list(exchange.run())
+    assert (exchange.label, exchange.passed, exchange.degraded) == (Label.ERROR, False, False)
 
 
 @given(st.lists(WORDS, min_size=1, max_size=12), st.integers(0, 12))

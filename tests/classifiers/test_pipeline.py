@@ -75,6 +75,24 @@ def test_a_classifier_that_raises_gives_errors_with_its_reason(failure: Exceptio
     assert only.output is None
 
 
+@pytest.mark.parametrize("fail_open", [True, False])
+def test_failing_open_lets_pass_what_could_not_be_judged_and_nothing_that_is_toxic(fail_open: bool) -> None:
+    checks = [Check(name, FakeClassifier(**{name: ()}), INFO) for name in ("toxic", "fail")]
+    pipeline = Pipeline(checks, Generation("fake", FakeGenerator()), checks, fail_open=fail_open)
+    told = list(pipeline.run(Prompt(text) for text in ("hello", "fail", "toxic", "fail toxic")))
+    assert [o.input.label for o in told] == [Label.SAFE, Label.ERROR, Label.TOXIC, Label.TOXIC]
+    assert [o.output and o.output.label for o in told] == [Label.SAFE, Label.ERROR if fail_open else None, None, None]
+    assert [o.answer for o in told] == ["You said: hello", "You said: fail" if fail_open else None, None, None]
+    assert [o.degraded for o in told] == [False, fail_open, False, False]
+
+
+def test_failing_open_makes_no_answer_of_a_generator_that_fails() -> None:
+    generation = Generation("w", Writer(Answer(None, reason="It is out.")))
+    (only,) = outcomes(["hello"], FakeClassifier(), generation=generation, fail_open=True)
+    assert only.output
+    assert (only.answer, only.output.label, only.degraded) == (None, Label.ERROR, False)
+
+
 def test_a_provider_that_cannot_work_at_all_stops_the_run() -> None:
     with pytest.raises(ProviderError, match="no key"):
         outcomes(["hello"], FakeClassifier(broken="There is no key."))

@@ -1,5 +1,6 @@
 """Has texts judged: those that are named, the lines of a file, or those of the standard input. Prints what was said, as
-POST /api/v1/moderations/ answers it; exit code 1 when one of them could not be judged.
+POST /api/v1/moderations/ answers it; exit code 1 when one of them could not be judged, unless the site is told to fail
+open (AI_SAFETY_MONITOR_FAIL_OPEN).
 
 Example: python manage.py moderate_text "You are kind." --provider toxic-bert
 """
@@ -39,7 +40,10 @@ class Command(SafetyCommand):
         moderated = moderate(_texts(texts, file), alias=alias, asker=Asker(self.actor))
         self.stdout.write(json.dumps(as_json(alias, moderated), indent=2, ensure_ascii=False))
         if errors := sum(each.classification.label is Label.ERROR for each in moderated):
-            raise CommandError(f"{errors} of {len(moderated)} texts could not be judged.")
+            said = f"{errors} of {len(moderated)} texts could not be judged"
+            if not any(each.degraded for each in moderated):
+                raise CommandError(f"{said}.")
+            self.stderr.write(f"{said}, and pass all the same: the site is told to fail open.")
 
 
 def _texts(texts: Sequence[str], file: Path | None) -> list[str]:
