@@ -50,6 +50,10 @@ class Run(models.Model):
     # When it was last labelled under another one than it was judged under.
     relabelled_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
+    # Why its texts are kept however old they become; null when nothing asks for that.
+    hold = models.CharField(max_length=200, null=True)
+    # When retention let its last texts go: there is nothing left to look for.
+    let_go_at = models.DateTimeField(null=True)
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -151,6 +155,13 @@ class Provenance(models.TextChoices):
 class Result(models.Model):
     """One prompt of a run, its answer, and what was decided about both. Lists read only the short columns."""
 
+    class Texts(models.TextChoices):
+        """What became of the texts of a result that are not as they came (runs.storing, runs.retention)."""
+
+        REDACTED = "REDACTED", "redacted"
+        NOT_KEPT = "NOT_KEPT", "not kept"
+        LET_GO = "LET_GO", "let go"
+
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="results", db_index=False)
     position = models.PositiveIntegerField()
     prompt = models.TextField()
@@ -174,6 +185,11 @@ class Result(models.Model):
     degraded = models.BooleanField(default=False)
     # Its labels are not those of the day it was judged, for the policy is another one now.
     relabelled = models.BooleanField(default=False)
+    # Null while prompt, answer, metadata and what was said of them are as they came.
+    texts = models.CharField(max_length=8, choices=Texts, null=True)
+    # Of the prompt and the answer by stage, where the texts themselves are not there.
+    digests = models.JSONField(null=True)
+    let_go_at = models.DateTimeField(null=True)
     # Makes the commitment in the audit trail say nothing about the text to those who cannot see the text.
     salt = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -238,6 +254,11 @@ class Result(models.Model):
 
     def __str__(self) -> str:
         return f"Result {self.position} of run {self.run_id}"
+
+    def digest_of(self, stage: types.Stage) -> str | None:
+        """Of the prompt or the answer, also where the text is not kept; None where there was no answer."""
+        text = self.prompt if stage is types.Stage.INPUT else self.answer
+        return None if text is None else (self.digests or {}).get(stage) or types.digest(text)
 
     def effective(self, stage: types.Stage) -> str | None:
         """The label in effect: what people agreed on, else the machine's."""

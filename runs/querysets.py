@@ -186,8 +186,12 @@ class ResultQuerySet(QuerySet["Result"]):
 
 class VerdictQuerySet(QuerySet["Verdict"]):
     def recallable(self, keys: Sequence[str]) -> VerdictQuerySet:
-        """What identical texts may take over: never errors, and of a thousand duplicates only the first."""
-        return self.filter(key__in=keys, recalled=False, label__in=("SAFE", "TOXIC"))
+        """What identical texts may take over: never errors, and of a thousand duplicates only the first.
+
+        Places in a text whose words were replaced since are not those in the text that comes now.
+        """
+        said = self.filter(key__in=keys, recalled=False, label__in=("SAFE", "TOXIC"))
+        return said.filter(Q(spans=[]) | Q(result__texts=None))
 
     def of_run(self, run: int) -> VerdictQuerySet:
         """Those of one run, each with the ``position`` of its result, by which the databases find them in its order."""

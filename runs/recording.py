@@ -15,17 +15,18 @@ from audit.services import VIA, JSONValue, commitment, new_salt, record
 from classifiers.types import Classification, Judgement, Label, Outcome, Span, Stage, StageOutcome
 from moderation.models import ClassifierVersion
 from runs.models import Chunk, Payload, Provenance, Result, Run, Verdict
+from runs.storing import Kept
 
 Versions = Mapping[str, ClassifierVersion]
 Pairs: TypeAlias = list[tuple[Verdict, Judgement]]
 # What a machine fills in; the rest of a result is what people said of it.
 JUDGED = (
-    *("prompt", "answer", "metadata", "degraded", "relabelled", "salt", "created_at"),
+    *("prompt", "answer", "metadata", "texts", "digests", "degraded", "relabelled", "salt", "created_at"),
     *(f"{stage}_{kind}" for stage in ("input", "output") for kind in ("label", "score", "categories")),
 )
 
 
-def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions, actor: str) -> bool:
+def save_chunk(chunk: Chunk, outcomes: Sequence[Kept], *, versions: Versions, actor: str) -> bool:
     """Saves what came of a chunk, if it is still held by whoever claimed it; False, and nothing saved, if it is not."""
     with transaction.atomic():
         held = Chunk.objects.filter(pk=chunk.pk, state=Chunk.State.HELD, holder=chunk.holder)
@@ -40,7 +41,7 @@ def save_chunk(chunk: Chunk, outcomes: Sequence[Outcome], *, versions: Versions,
 
 
 def save_new(
-    run: Run, outcomes: Sequence[Outcome], *, versions: Versions, askers: Sequence[tuple[str, str]]
+    run: Run, outcomes: Sequence[Kept], *, versions: Versions, askers: Sequence[tuple[str, str]]
 ) -> list[Result]:
     """Saves what came of new prompts, at positions that are the caller's, in the caller's transaction.
 
@@ -92,13 +93,13 @@ def _commitments(results: Sequence[Result], pairs: Pairs) -> dict[str, str]:
     return {str(result.position): result_commitment(result, of[result.pk]) for result in results}
 
 
-def _create(run: Run, outcomes: Sequence[Outcome]) -> list[Result]:
+def _create(run: Run, outcomes: Sequence[Kept]) -> list[Result]:
     return Result.objects.bulk_create([_result(run, outcome) for outcome in outcomes])
 
 
-def _replace(run: Run, outcomes: Sequence[Outcome]) -> list[Result]:
+def _replace(run: Run, outcomes: Sequence[Kept]) -> list[Result]:
     results = [_result(run, outcome) for outcome in outcomes]
-    replaced = Result.objects.filter(run=run, position__in=[o.prompt.position for o in outcomes])
+    replaced = Result.objects.filter(run=run, position__in=[each.outcome.prompt.position for each in outcomes])
     earlier = {position: (pk, answer) for position, pk, answer in replaced.values_list("position", "pk", "answer")}
     for result in results:
         result.pk = earlier[result.position][0]
@@ -109,14 +110,16 @@ def _replace(run: Run, outcomes: Sequence[Outcome]) -> list[Result]:
     return results
 
 
-def _result(run: Run, outcome: Outcome) -> Result:
-    output = outcome.output
+def _result(run: Run, kept: Kept) -> Result:
+    outcome, output = kept.outcome, kept.outcome.output
     return Result(
         run_id=run.pk,
         position=outcome.prompt.position,
         prompt=outcome.prompt.text,
         answer=outcome.answer,
         metadata=outcome.prompt.metadata,
+        texts=kept.texts,
+        digests=kept.digests,
         input_label=outcome.input.label,
         input_score=outcome.input.score,
         input_categories=outcome.input.flagged,
@@ -129,11 +132,11 @@ def _result(run: Run, outcome: Outcome) -> Result:
     )
 
 
-def _verdicts(results: Sequence[Result], outcomes: Sequence[Outcome], versions: Versions) -> Pairs:
+def _verdicts(results: Sequence[Result], outcomes: Sequence[Kept], versions: Versions) -> Pairs:
     return [
         (_verdict(result, stage, judgement, versions), judgement)
-        for result, outcome in zip(results, outcomes, strict=True)
-        for stage, judgement in _judgements(outcome)
+        for result, kept in zip(results, outcomes, strict=True)
+        for stage, judgement in _judgements(kept.outcome)
     ]
 
 

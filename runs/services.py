@@ -232,9 +232,7 @@ def _recall(run: Run | None) -> Recall:
 
     def recall(keys: Sequence[str]) -> Mapping[str, Classification]:
         verdicts = Verdict.objects.recallable(keys)
-        found = verdicts.said_in(run) if run else verdicts
-        # Places in a text whose words were replaced are not those in the text that comes now.
-        return {v.key: classification_of(v) for v in found.with_texts() if not (v.texts and v.spans)}
+        return {verdict.key: classification_of(verdict) for verdict in (verdicts.said_in(run) if run else verdicts)}
 
     return recall
 
