@@ -57,9 +57,10 @@ unfiltered unless unlimited unlock unlocked until url usual will world would yel
 """)
 
 SEPARATED = re.compile(
-    r"(?<![^\W_])[^\W_](?:([ .\-_*/|~,+])[^\W_](?=\1|[\W_]|$)|[ .\-_*/|~,+]{2,5}[^\W_](?![^\W_])){3,}"
+    r"(?P<spaced>(?<!\S)\S(?: {1,5}\S(?!\S)){3,})"  # signs too: those of a spaced "don't" and of its full stop
+    r"|(?<![^\W_])[^\W_](?:([ .\-_*/|~,+])[^\W_](?=\2|[\W_]|$)|[ .\-_*/|~,+]{2,5}[^\W_](?![^\W_])){3,}"
 )
-GAP = re.compile(r"[\W_]+")
+GAP, SPACES = re.compile(r"[\W_]+"), re.compile(" +")
 
 BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
 HEX = re.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[ :,]?){8,}")
@@ -189,9 +190,11 @@ def _read(character: str) -> str:
 
 def _join(found: re.Match[str]) -> str:
     """i g n o r e   a l l: the narrowest gap divides letters, wider ones divide words."""
-    gaps = GAP.findall(found[0])
-    narrow = min(map(len, gaps))
-    return GAP.sub(lambda gap: "" if len(gap[0]) == narrow else " ", found[0])
+    if found["spaced"] and sum(map(str.isalpha, found[0])) * 4 < len(found[0]):  # a formula or a frame of a table
+        return found[0]
+    gap = SPACES if found["spaced"] else GAP
+    narrow = min(map(len, gap.findall(found[0])))
+    return gap.sub(lambda each: "" if len(each[0]) == narrow else " ", found[0])
 
 
 def _leet(source: Variant) -> Variant:
