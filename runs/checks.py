@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 ROUTE_KEYS = {"GENERATOR", "INPUT", "OUTPUT", "ON_BLOCK", "REFUSAL"}
 
@@ -70,6 +70,15 @@ def routes_are_well_formed(**kwargs: Any) -> list[CheckMessage]:
         hint = f"Set AI_SAFETY_MONITOR_MODERATION_MODEL to one of: {', '.join(settings.SAFETY_CLASSIFIERS)}."
         found.append(Error(said, hint=hint, id="runs.E008"))
     return found
+
+
+@register
+def fails_closed(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever starts a process that fails open reads so."""
+    if not settings.SAFETY_FAIL_OPEN:
+        return []
+    said = "SAFETY_FAIL_OPEN is on: a text that a check could not judge passes all the same, told as degraded."
+    return [Warning(said, hint="Leave AI_SAFETY_MONITOR_FAIL_OPEN out, and nothing passes unjudged.", id="runs.W009")]
 
 
 def _flaw_of_route(entry: object) -> str:

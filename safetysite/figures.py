@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -44,6 +45,7 @@ class Record(Collector):
 
 def families() -> Iterator[Metric]:
     yield _gauge("runs", "Runs by status", runs(), "status")
+    yield _gauge("fail_open", "Whether texts that could not be judged pass", {(): settings.SAFETY_FAIL_OPEN})
     yield _gauge("results", "Results by stage and the machine's label", results(), "stage", "label")
     yield _gauge("chunks_unfinished", "Chunks of runs at work", chunks(), "state")
     yield from queues()

@@ -36,10 +36,11 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """503 with what is not ready, a sentence each; the log says more."""
+    """503 with what is not ready, a sentence each; the log says more. And whether texts that cannot be judged pass."""
     found = {name: _said(check) for name, check in checks().items()}
     ready = set(found.values()) == {"ok"}
-    return JsonResponse({"status": "ok" if ready else "not_ready", **found}, status=200 if ready else 503)
+    status = {"status": "ok" if ready else "not_ready", **found, "fail_open": settings.SAFETY_FAIL_OPEN}
+    return JsonResponse(status, status=200 if ready else 503)
 
 
 def checks() -> Mapping[str, Callable[[], None]]:

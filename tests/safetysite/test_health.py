@@ -54,7 +54,7 @@ def test_a_process_that_is_up_says_so_without_the_database() -> None:
 
 def test_a_site_that_can_work_is_ready(db: None) -> None:
     answer = Client().get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "database": "ok", "fail_open": False})
 
 
 def test_a_site_without_its_database_is_not(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +86,7 @@ def test_a_site_without_its_broker_is_not(db: None, settings: Settings, nowhere:
         "status": "not_ready",
         "database": "ok",
         "broker": "Redis, the task broker, cannot be reached.",
+        "fail_open": False,
     }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from audit.management.base import SafetyCommand
@@ -31,7 +32,8 @@ class Command(SafetyCommand):
         found, facts = list(readiness(aliases)), machine()
         if options["json"]:
             providers = [asdict(provider) for provider in found]
-            self.stdout.write(json.dumps({"providers": providers, "machine": facts}, indent=2))
+            told = {"providers": providers, "machine": facts, "fail_open": settings.SAFETY_FAIL_OPEN}
+            self.stdout.write(json.dumps(told, indent=2))
         else:
             self.stdout.write("\n".join([*map(_line, found), "", *_about(facts)]))
         if aliases and (failed := sorted({provider.alias for provider in found if provider.problems})):
@@ -47,6 +49,7 @@ def _about(facts: dict[str, Any]) -> list[str]:
     cuda = "; ".join(facts["cuda_devices"]) or "none: local models run on the processor, and Gemma is not quantized"
     login = "yes" if facts["hub_login"] else "no: gated models (google/gemma-2b-it) need `hf auth login` or HF_TOKEN"
     offline = ", but HF_HUB_OFFLINE is set: only what is on this machine already" if facts["hub_offline"] else ""
+    failing = "let texts pass, which are marked as degraded" if settings.SAFETY_FAIL_OPEN else "let nothing pass"
     key = "set" if facts["openai_api_key"] else "not set: the OpenAI providers need it"
     return [
         f"Python         {facts['python']}, {facts['processors']} processors, torch uses {facts['torch_threads']} threads",
@@ -54,4 +57,5 @@ def _about(facts: dict[str, Any]) -> list[str]:
         f"CUDA devices   {cuda}",
         f"Hub login      {login}{offline}",
         f"OPENAI_API_KEY {key}",
+        f"Failing checks {failing}",
     ]
