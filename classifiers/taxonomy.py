@@ -110,6 +110,14 @@ def harms_of(name: str, taxonomy: str = "") -> tuple[str, ...]:
     return TAXONOMIES[taxonomy].get(name, ()) if taxonomy else _BY_NAME.get(name, ())
 
 
+def names_of(harm: str) -> dict[str, tuple[str, ...]]:
+    """By taxonomy, the categories that speak of a harm."""
+    return {
+        taxonomy: tuple(name for name, harms in names.items() if harm in harms)
+        for taxonomy, names in TAXONOMIES.items()
+    }
+
+
 def translate(name: str, source: str, target: str) -> tuple[str, ...]:
     """The categories of one taxonomy that share a harm with a category of another; none where it has no word for it."""
     harms = set(harms_of(name, source))

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Count, Max, QuerySet
 
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError
@@ -163,6 +164,30 @@ def chosen(reference: str) -> PolicyVersion | None:
             f"There is no policy {reference!r}. There is {known}; {NO_POLICY} means the classifiers' own word."
         )
     return found
+
+
+def listed() -> QuerySet[Policy]:
+    """All, each with the number of its newest version, and how many runs stand under any of its versions."""
+    return Policy.objects.annotate(newest=Max("versions__number"), under=Count("versions__runs")).order_by("name")
+
+
+def find_policy(pk: int) -> Policy:
+    policy = listed().filter(pk=pk).first()
+    if policy is None:
+        raise NotFoundError(f"There is no policy {pk}. Look for it in the list of policies.")
+    return policy
+
+
+def versions_of(policy: Policy) -> QuerySet[PolicyVersion]:
+    """The newest first, each with how many runs stand under it."""
+    return policy.versions.select_related("policy").annotate(under=Count("runs")).order_by("-number")
+
+
+def version_of(policy: Policy, number: int) -> PolicyVersion:
+    version = versions_of(policy).filter(number=number).first()
+    if version is None:
+        raise NotFoundError(f"The policy {policy} has no version {number}.")
+    return version
 
 
 def find_version(pk: int) -> PolicyVersion:

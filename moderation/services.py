@@ -40,13 +40,6 @@ def aliases(kind: Kind) -> dict[str, dict[str, Any]]:
     return cast(dict[str, dict[str, Any]], getattr(settings, SETTINGS[kind]))
 
 
-def thresholds(alias: str) -> dict[str, float]:
-    """Those that settings give a classifier, by category; "" is any. What is not named, the provider decides itself."""
-    options = aliases("classifier")[alias].get("OPTIONS", {})
-    given = options.get("thresholds") or options.get("threshold")
-    return dict(given) if isinstance(given, Mapping) else {} if given is None else {"": given}
-
-
 def classifier(choice: Choice) -> ClassifierProvider:
     return cast(ClassifierProvider, _provider("classifier", choice))
 

@@ -15,7 +15,7 @@ from audit import api as audit
 from audit.rest import MalformedError
 from classifiers.errors import InputError, NotFoundError, SafetyError
 from integrations import api as integrations
-from moderation import api as moderation
+from moderation.api import policies, providers
 from review import api as review
 from runs.api import moderations, relabelling, results, runs
 from safetysite.middleware import refusal
@@ -40,11 +40,12 @@ class Router(SimpleRouter):
 
 
 router = Router(use_regex_path=False)
-router.register("classifiers", moderation.ClassifierResource, basename="classifier")
-router.register("generators", moderation.GeneratorResource, basename="generator")
-router.register("categories", moderation.CategoryResource, basename="category")
-router.register("policies", moderation.PolicyResource, basename="policy")
-router.register("classifier-versions", moderation.ClassifierVersionResource, basename="classifier-version")
+router.register("classifiers", providers.ClassifierResource, basename="classifier")
+router.register("generators", providers.GeneratorResource, basename="generator")
+router.register("categories", providers.CategoryResource, basename="category")
+router.register("taxonomies", providers.TaxonomyResource, basename="taxonomy")
+router.register("policies", policies.PolicyResource, basename="policy")
+router.register("classifier-versions", providers.ClassifierVersionResource, basename="classifier-version")
 router.register("runs", runs.RunResource, basename="run")
 router.register("runs/<int:run>/relabelling", relabelling.RelabellingResource, basename="relabelling")
 router.register("results", results.ResultResource, basename="result")

@@ -149,6 +149,8 @@ VARIABLES: dict[str, Callable[[World], Any]] = {
     "UNFINISHED_RUN": lambda world: world.make_run(["one"]).pk,
     "CANCELLED_RUN": World.cancelled_run,
     "RUN_WITH_ERRORS": lambda world: world.done_run(["fail"]).pk,
+    "POLICY": lambda world: world.policy.policy_id,
+    "NUMBER": lambda world: world.policy.number,
     "POLICY_NAME": lambda world: world.run and world.policy.policy.name,
     "RESULT": lambda world: world.result.pk,
     "VERDICT": World.verdict,

@@ -107,8 +107,11 @@ NO_ACT = {"index", "app_list", "autocomplete", "view_on_site", "jsi18n", "review
 # Operations for which the console has no page of their own.
 ONLY_API = {
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
-    *("GET policies/", "GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
+    *("GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command
+    *("GET policies/", "POST policies/", "GET policies/{id}/", "GET policies/{id}/versions/", "GET taxonomies/"),
+    *("POST policies/{id}/versions/", "GET policies/{id}/versions/{number}/", "GET policies/{id}/difference/"),
+    "POST policies/{id}/default/",
     *("GET runs/{run}/relabelling/", "POST runs/{run}/relabelling/"),
 }
 

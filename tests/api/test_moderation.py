@@ -66,16 +66,6 @@ def test_one_is_found_by_its_alias(cast: Cast, configured: None) -> None:
     assert axel.get(f"{API}classifiers/", check="perhaps").status_code == 400
 
 
-def test_policies_say_what_settings_name_and_what_they_do_not(cast: Cast, configured: None) -> None:
-    found = {row.pop("classifier"): row for row in Program(cast.axel).get(f"{API}policies/").json()["results"]}
-    assert found == {
-        "broken": {"threshold": None, "thresholds": {}, "decided_by": "provider"},
-        "fine": {"threshold": None, "thresholds": {}, "decided_by": "provider"},
-        "remote": {"threshold": None, "thresholds": {"hate": 0.3}, "decided_by": "settings"},
-        "wrong": {"threshold": 0.4, "thresholds": {}, "decided_by": "settings"},
-    }
-
-
 def test_whoever_reviews_may_know_the_categories(cast: Cast) -> None:
     found = Program(cast.ruth).get(f"{API}categories/").json()
     assert found == {"next": None, "previous": None, "results": [{"name": name} for name in CATEGORIES]}
@@ -91,7 +81,7 @@ def test_versions_are_read(cast: Cast, done_run: Callable[..., Run], django_asse
     assert axel.get(f"{API}classifier-versions/", alias="nobody").json()["results"] == []
 
 
-@pytest.mark.parametrize("path", ["classifiers/", "generators/fake/", "policies/", "classifier-versions/"])
+@pytest.mark.parametrize("path", ["classifiers/", "generators/fake/", "classifier-versions/"])
 def test_who_may_not_see_the_record_is_refused(cast: Cast, path: str) -> None:
     for who in ("ruth", "prog", "nora"):
         assert Program(cast[who]).get(f"{API}{path}").status_code == 403
@@ -100,6 +90,6 @@ def test_who_may_not_see_the_record_is_refused(cast: Cast, path: str) -> None:
 
 def test_lists_cost_few_queries(cast: Cast, configured: None, django_assert_max_num_queries: Any) -> None:
     axel = Program(cast.axel)
-    for path in ("classifiers/", "generators/", "policies/", "categories/"):
+    for path in ("classifiers/", "generators/", "taxonomies/", "categories/"):
         with django_assert_max_num_queries(6):
             assert axel.get(f"{API}{path}").status_code == 200

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from audit.rest import Need, Question, Resource, Whole
 from classifiers.errors import NotFoundError
 from classifiers.loading import without_secrets
+from classifiers.taxonomy import HARMS, names_of
 from moderation import services
 from moderation.categories import CATEGORIES
 from moderation.models import ClassifierVersion
@@ -21,7 +22,7 @@ from moderation.readiness import problems_of
 from moderation.serializers import (
     CategorySerializer,
     ClassifierVersionSerializer,
-    PolicySerializer,
+    HarmSerializer,
     ProviderQuestion,
     ProviderSerializer,
     VersionQuestion,
@@ -94,28 +95,19 @@ class CategoryResource(Resource):
         return self.get_paginated_response([{"name": name} for name in CATEGORIES])
 
 
-class PolicyResource(Resource):
-    """There are no policies of their own yet: each classifier goes by the thresholds that it is configured with."""
+class TaxonomyResource(Resource):
+    """How the categories of several taxonomies map onto one list of harms. Whoever has an account may know it."""
 
-    serializer_class = PolicySerializer
+    serializer_class = HarmSerializer
     pagination_class = Whole
-    needs = {"list": READ}
+    needs = {"list": Need("read")}
     asks = {"list": Question}
 
-    @extend_schema(responses=PolicySerializer(many=True))
+    @extend_schema(responses=HarmSerializer(many=True))
     def list(self, request: Request) -> Response:
-        """For each classifier, the thresholds that settings give it.
-
-        They hold for what is judged from now on; every verdict keeps those that it was given by.
-        """
-        return self.get_paginated_response([_policy(alias) for alias in sorted(services.aliases("classifier"))])
-
-
-def _policy(alias: str) -> dict[str, Any]:
-    given = services.thresholds(alias)
-    each = {name: threshold for name, threshold in given.items() if name}
-    by = "settings" if given else "provider"
-    return {"classifier": alias, "threshold": given.get(""), "thresholds": each, "decided_by": by}
+        """Each harm with the categories that speak of it."""
+        rows = [{"harm": harm, "definition": HARMS[harm], "categories": names_of(harm)} for harm in HARMS]
+        return self.get_paginated_response(rows)
 
 
 class ClassifierVersionResource(ListModelMixin, RetrieveModelMixin, Resource):
