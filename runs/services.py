@@ -32,6 +32,7 @@ from moderation import services as moderation
 from moderation.services import Choice
 from runs import leases, storing
 from runs.configuration import Configuration
+from runs.discretion import told
 from runs.logs import stored_logs
 from runs.models import Chunk, Result, Run, Verdict, pack
 from runs.recording import Versions, classification_of, printable, save_chunk
@@ -194,11 +195,11 @@ def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
 def _fatal(error: BaseException, chunk: Chunk) -> str:
     """Why the run fails with its chunk; empty when the chunk may be tried again."""
     if isinstance(error, SafetyError):
-        return error.message
+        return told(error)
     # Ctrl-C, or a worker's accident (a lost connection, a full disk), which may have passed by the next time.
     if not isinstance(error, Exception) or (chunk.run.queued and chunk.attempts < settings.SAFETY_CHUNK_ATTEMPTS):
         return ""
-    return f"{type(error).__name__}: {error}"
+    return told(error)
 
 
 def _pipeline(run: Run) -> tuple[Pipeline, Versions]:

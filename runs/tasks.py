@@ -14,6 +14,7 @@ from django_q.tasks import async_task
 
 from runs import live, services
 from runs.configuration import Configuration
+from runs.discretion import discreetly
 from runs.models import Run
 
 # A chunk that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
@@ -26,7 +27,8 @@ def enqueue_run(run: Run) -> int:
 
 
 def execute_chunk(chunk_id: int) -> bool:
-    return services.execute_chunk(chunk_id, actor=worker())
+    with discreetly():
+        return services.execute_chunk(chunk_id, actor=worker())
 
 
 def requeue_lost() -> int:

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Sequence
 
+from classifiers.errors import ProviderError
 from classifiers.types import Classification, Label, Subject
 
 
@@ -19,7 +20,10 @@ class DeadlyClassifier:
 
 
 class TelltaleClassifier:
-    """Repeats what it judges in its reason and in its payload, in other spellings too; raises it where it says "fail"."""
+    """Repeats what it judges in its reason and in its payload, in other spellings too.
+
+    It raises what says "fail", and works no more at "stop".
+    """
 
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
         return [self._classify(subject.text) for subject in subjects]
@@ -27,6 +31,8 @@ class TelltaleClassifier:
     def _classify(self, text: str) -> Classification:
         if text.startswith("fail"):
             raise ValueError(f"I cannot read: {text}")
+        if text.startswith("stop"):
+            raise ProviderError(f"The key is used up. The last text was: {text}")
         digits = "".join(found[0] for found in re.finditer(r"\d", text.partition("card is")[2]))
         raw = {"input": [{"text": text}], "card": int(digits or 0), "shouted": text.upper(), text[:200]: None}
         return Classification(Label.SAFE, score=0.1, reason=f"It says: {text}", raw=raw)

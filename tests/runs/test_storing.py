@@ -1,10 +1,13 @@
 """What is stored of texts, under each of the three settings: a cast of secrets is looked for wherever anything is kept."""
 
+import traceback
+
 import pytest
 from django.db import connection
 
+from classifiers.errors import ProviderError, SafetyError
 from classifiers.types import Stage, digest
-from runs import services
+from runs import services, tasks
 from runs.models import Chunk, Payload, Result, Verdict
 from runs.storing import NOT_KEPT, UNTOLD
 from runs.verification import discrepancies
@@ -122,6 +125,41 @@ def test_why_a_text_could_not_be_judged_may_quote_it_and_is_not_stored_then(noth
     run = done_run([f"fail {LETTER}"], check="telltale", generator=None)
     assert Verdict.objects.get(result__run=run).reason == UNTOLD
     assert Result.objects.get(run=run).input_label == "ERROR"
+
+
+@pytest.mark.parametrize("kept", ["redacted", "none"])
+def test_logs_quote_no_text(kept, settings, done_run, caplog):
+    settings.SAFETY_STORE_TEXT = kept
+    done_run([f"fail {LETTER}"], check="telltale")
+    assert "TelltaleClassifier failed on 1 texts" in caplog.text
+    assert "ValueError. What else it said is not kept" in caplog.text
+    assert not any(secret in caplog.text for secret in [*SECRETS, "Write to"])
+    assert not leaks()
+
+
+@pytest.mark.parametrize("kept", ["redacted", "none"])
+def test_a_run_that_fails_says_why_without_personal_data(kept, settings, make_run, caplog):
+    settings.SAFETY_STORE_TEXT = kept
+    run = make_run([f"stop {LETTER}"], check="telltale")
+    with pytest.raises(ProviderError):
+        list(services.execute_run(run, actor="test"))
+    run.refresh_from_db()
+    assert run.error.startswith("The key is used up. The last text was: stop Write to <EMAIL_1>")
+    assert "The key is used up" in caplog.text
+    assert not any(secret in caplog.text for secret in SECRETS)
+    assert {table for _, table in leaks()} == {"runs_chunk"}  # which waits to be taken up again
+
+
+def test_a_task_that_fails_leaves_no_text_with_the_task_queue(redacted, make_run):
+    chunk = make_run([f"stop {LETTER}"], check="telltale", queued=True).chunks.get()
+    with pytest.raises(SafetyError, match="The key is used up") as raised:
+        tasks.execute_chunk(chunk.pk)
+    assert EMAIL not in "".join(traceback.format_exception(raised.value))
+
+
+def test_logs_are_whole_where_texts_are(done_run, caplog):
+    done_run([f"fail {LETTER}"], check="telltale")
+    assert EMAIL in caplog.text
 
 
 def test_what_cannot_be_redacted_is_not_stored(redacted, settings, done_run, caplog):
