@@ -35,7 +35,7 @@ class FirstTokenScorer:
         self._torch = need("torch", feature="First-token scoring")
         self._model, self._tail = model, list(prompt.tail)
         self._device = model.device
-        _cut_head(self._torch, model, prompt.labels)
+        cut_head(self._torch, model, prompt.labels)
         self._prefix = self._read(prompt.prefix) if prompt.prefix else None
 
     @property
@@ -51,7 +51,7 @@ class FirstTokenScorer:
         width = max(map(len, rows))
         ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self._device)
         with torch.inference_mode():
-            past = _repeated(self._prefix, len(rows)) if self._prefix else None
+            past = repeated(self._prefix, len(rows)) if self._prefix else None
             logits = self._model(input_ids=ids, past_key_values=past, use_cache=past is not None).logits
             safe_toxic = logits[torch.arange(len(rows), device=self._device), last]
         return [(safe, toxic) for safe, toxic in safe_toxic.tolist()]
@@ -70,19 +70,19 @@ def toxic_probability(safe: float, toxic: float) -> float:
     return 1 / (1 + math.exp(difference))
 
 
-def _repeated(cache: Any, count: int) -> Any:
+def repeated(cache: Any, count: int) -> Any:
     """The cache of one row as that of ``count`` equal rows, by views, not copies. Appending leaves ``cache`` alone."""
-    repeated = copy.copy(cache)
-    repeated.layers = [copy.copy(layer) for layer in cache.layers]
-    for layer in repeated.layers:
+    copied = copy.copy(cache)
+    copied.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in copied.layers:
         if layer.keys is None:  # a layer that takes its keys from another, as half of Gemma 3n's and 4's do
             continue
         layer.keys = layer.keys.expand(count, -1, -1, -1)
         layer.values = layer.values.expand(count, -1, -1, -1)
-    return repeated
+    return copied
 
 
-def _cut_head(torch: Any, model: Any, labels: tuple[int, int]) -> None:
+def cut_head(torch: Any, model: Any, labels: tuple[int, int]) -> None:
     """Leaves the output layer only the rows of the labels, in float32 whatever the model computes in.
 
     Logits of 20 in bfloat16 would be steps of 0.125 apart.

@@ -205,13 +205,19 @@ class GemmaClassifier:
     def encoder(self) -> TextEncoder:
         return TextEncoder(self.local.tokenizer, *self.template.delimiters)
 
+    def token_ids(self, text: str) -> list[int]:
+        """The text as it stands in the prompt."""
+        return self.encoder.ids(self.encoder.plain(self._shaped(text)))
+
+    def _shaped(self, text: str) -> str:
+        return " ".join(text.split()) if self.template.one_line else text
+
     def _windows(self, text: str) -> list[list[int]]:
         """The text's token ids in overlapping windows; none when it is too long to be judged as a whole."""
-        if self.template.one_line:
-            text = " ".join(text.split())
+        text = self._shaped(text)
         if self.encoder.surely_exceeds(text, self.max_windows * self.max_tokens):
             return []
-        ids = self.encoder.ids(self.encoder.plain(text))
+        ids = self.token_ids(text)
         cuts = windows(len(ids), self.max_tokens, OVERLAP)
         return [ids[cut] for cut in cuts] if len(cuts) <= self.max_windows else []
 
