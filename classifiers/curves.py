@@ -6,6 +6,7 @@ sums of weights over texts sorted once, so that a bootstrap resample is a new we
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -164,8 +165,8 @@ class Aim:
             raise InputError(f"A threshold is chosen by one of {', '.join(self.KINDS)}, not {self.kind!r}.")
         if self.kind in ("precision", "recall", "fpr") and not 0 <= self.value <= 1:
             raise InputError(f"The target {self.kind} is {self.value}; it must lie between 0 and 1.")
-        if self.kind == "cost" and not self.value > 0:
-            raise InputError(f"A miss costs {self.value} false alarms; that must be more than 0.")
+        if self.kind == "cost" and not 0 < self.value < math.inf:
+            raise InputError(f"A miss costs {self.value} false alarms; that must be a number above 0.")
 
 
 def pick_threshold(curve: Curve, aim: Aim) -> float:

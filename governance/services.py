@@ -175,3 +175,8 @@ def compare_all(evaluations: Iterable[Evaluation]) -> Mapping[int, Paired]:
     """Each of the others against the first, by number."""
     first, *others = evaluations
     return {other.pk: compare_evaluations(first, other) for other in others}
+
+
+def pick(evaluation: Evaluation, aim: Aim, *, share: float = 0.5, seed: int = 0) -> Picked:
+    """A threshold for the scores of an evaluation. Raises InputError when none reaches the aim."""
+    return choose_threshold(evaluation.scores.said, aim, share=share, seed=seed)

@@ -11,12 +11,14 @@ READ = frozenset(
     {
         *("runs.view_run", "runs.view_result", "runs.view_verdict", "runs.view_runlog"),
         *("moderation.view_classifierversion", "moderation.view_policy"),
+        "governance.view_evaluation",
         *("review.view_queue", "review.oversee", "review.view_savedview"),
     }
 )
 LEAD = READ | {
     *("review.lead", "review.work", "review.adjudicate", "review.export"),
     *("runs.add_run", "runs.change_run", "runs.moderate", "moderation.set_policy"),
+    "governance.add_evaluation",
 }
 ADMIN = LEAD | {
     "audit.view_auditevent",

@@ -22,10 +22,15 @@ from drf_spectacular.generators import SchemaGenerator
 from standardwebhooks import Webhook as Signer
 
 from audit import services as audit
-from classifiers.types import Stage
+from classifiers.labelled import Labelled
+from classifiers.types import Stage, Subject
+from governance import jobs as evaluation_jobs
+from governance.models import EvaluationJob
+from governance.services import Data, Wish, evaluate_classifier
 from integrations import addresses, webhooks
 from moderation import policies
 from moderation.models import ClassifierVersion, PolicyVersion
+from moderation.services import Choice
 from review import bulk, export_files, handout, preferences, queues, saved
 from review.models import BulkAction, Claim, Queue, Review
 from runs import services as runs
@@ -94,6 +99,18 @@ class World:
     @cached_property
     def policy(self) -> PolicyVersion:
         return policies.create_policy(f"team{next(names)}", policies.Content(), note="x", actor="test")
+
+    @cached_property
+    def job(self) -> EvaluationJob:
+        return evaluation_jobs.ask(self.labelled, Wish(), aliases=["fake"], actor="test")
+
+    @cached_property
+    def labelled(self) -> Data:
+        texts = [(f"{'toxic' if i % 2 else 'kind'} {i}", i % 2 == 1) for i in range(20)]
+        return Data("20 rows", {}, [Labelled(Subject(text, Stage.INPUT), toxic) for text, toxic in texts])
+
+    def evaluation(self, alias: str) -> int:
+        return evaluate_classifier(Choice(alias), self.labelled, Wish(), policy=None, actor="test").pk
 
     def verdict(self) -> int:
         """With what its provider sent; the scripted one sends nothing."""
@@ -179,6 +196,9 @@ VARIABLES: dict[str, Callable[[World], Any]] = {
     "TOKEN": lambda world: Program(world.anna).token.pk,
     "WEBHOOK": lambda world: world.webhook.pk,
     "DELIVERY": lambda world: webhooks.send_test(world.webhook, by=world.anna).pk,
+    "JOB": lambda world: world.job.pk,
+    "EVALUATION": lambda world: world.evaluation("fake"),
+    "OTHER_EVALUATION": lambda world: world.evaluation("fake-strict"),
     "FAILED_DELIVERY": World.failed_delivery,
     "ETAG": lambda world: f'"{world.etag()}"',
 }

@@ -106,6 +106,9 @@ PEOPLE_ONLY = {"integrations_apitoken_add", "login", "logout", "password_change"
 NO_ACT = {"index", "app_list", "autocomplete", "view_on_site", "jsi18n", "review_result_actions"}
 # Operations for which the console has no page of their own.
 ONLY_API = {
+    *("GET evaluations/", "POST evaluations/", "GET evaluations/{id}/", "GET evaluations/{id}/comparison/"),
+    *("GET evaluations/{id}/threshold/", "GET evaluation-jobs/", "GET evaluation-jobs/{id}/"),
+    "POST evaluation-jobs/{id}/cancel/",
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
     *("GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command
