@@ -12,6 +12,7 @@ READ = frozenset(
         *("runs.view_run", "runs.view_result", "runs.view_verdict", "runs.view_runlog"),
         *("moderation.view_classifierversion", "moderation.view_policy"),
         "governance.view_evaluation",
+        "governance.view_driftassessment",
         *("review.view_queue", "review.oversee", "review.view_savedview"),
     }
 )

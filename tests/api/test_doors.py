@@ -109,6 +109,7 @@ ONLY_API = {
     *("GET evaluations/", "POST evaluations/", "GET evaluations/{id}/", "GET evaluations/{id}/comparison/"),
     *("GET evaluations/{id}/threshold/", "GET evaluation-jobs/", "GET evaluation-jobs/{id}/"),
     "POST evaluation-jobs/{id}/cancel/",
+    "GET drift/",
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
     *("GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command
