@@ -148,7 +148,7 @@ def _finish(export: Export, reading: Reading, *, size: int, sha256: str) -> None
         "pseudonyms": export.pseudonyms,
         "run": {"id": run.pk, "name": run.name, "status": run.status, "prompts_digest": run.prompts_digest},
         "versions": run.versions,
-        "policy": run.policy_version and run.policy_version.reference,
+        "policy": run.policy,
         "policy_version": run.policy_version_id,
         "asked_by": export.created_by.removeprefix("user:"),
         "asked_at": export.created_at.isoformat(),

@@ -92,13 +92,22 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``matched`` prompts stand at the same position of both runs, with the same text."""
+    """``matched`` prompts stand at the same position of both runs, with the same text.
+
+    ``policies`` are those that the labels of the two follow from; None stands for the classifiers' own word.
+    """
 
     matched: int
     stages: tuple[Agreement, ...]
+    policies: tuple[str | None, str | None]
 
     def as_json(self) -> dict[str, Any]:
-        return {"matched": self.matched, **{agreement.stage.lower(): agreement.as_json() for agreement in self.stages}}
+        policies = list(self.policies)
+        return {
+            "matched": self.matched,
+            "policies": policies,
+            **{agreement.stage.lower(): agreement.as_json() for agreement in self.stages},
+        }
 
 
 def compare(a: Run, b: Run) -> Comparison:
@@ -106,7 +115,8 @@ def compare(a: Run, b: Run) -> Comparison:
     labels = ("input_label", "output_label")
     rows = _matched(a, b).order_by().values_list(*labels, *(f"other_{label}" for label in labels))
     counts = Counter({tuple(pair): n for *pair, n in rows.annotate(n=Count("pk"))})
-    return Comparison(counts.total(), (_agreement(Stage.INPUT, counts, 0), _agreement(Stage.OUTPUT, counts, 1)))
+    stages = _agreement(Stage.INPUT, counts, 0), _agreement(Stage.OUTPUT, counts, 1)
+    return Comparison(counts.total(), stages, (a.policy, b.policy))
 
 
 def differing(a: Run, b: Run) -> ResultQuerySet:

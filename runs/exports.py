@@ -188,7 +188,7 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "versions": run.versions,
         "counts": {"total": run.total, "skipped": run.skipped, **Result.objects.filter(run=run).counts()},
         "prompts_digest": run.prompts_digest,
-        "policy": run.policy_version and run.policy_version.reference,
+        "policy": run.policy,
         "policy_version": run.policy_version_id,
         "relabelled_at": run.relabelled_at,
         "created_by": run.created_by,

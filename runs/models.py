@@ -80,6 +80,11 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"Run {self.pk}: {self.name}"
 
+    @property
+    def policy(self) -> str | None:
+        """The version that labels follow from, as NAME@3 (moderation.policies.chosen)."""
+        return self.policy_version.reference if self.policy_version else None
+
 
 class Chunk(models.Model):
     """Some prompts of a run, positions ``lo`` up to but not including ``hi``: the unit of work and of saving."""

@@ -26,8 +26,6 @@ class RunSerializer(serializers.ModelSerializer):
     disputed = serializers.IntegerField(read_only=True)
     live = serializers.SerializerMethodField(help_text="Whether it records what programs ask.")
     policy = serializers.CharField(
-        source="policy_version.reference",
-        default=None,
         read_only=True,
         allow_null=True,
         help_text="The version of the policy that its labels follow from, NAME@3; null: the classifiers' own word.",
@@ -185,6 +183,9 @@ class ComparisonSerializer(serializers.Serializer):
     """Two runs over the same prompts."""
 
     matched = serializers.IntegerField(help_text="Prompts at the same position of both, with the same text.")
+    policies = serializers.ListField(
+        child=serializers.CharField(allow_null=True), help_text="That the labels of the two follow from, as of a run."
+    )
     input = AgreementSerializer()
     output = AgreementSerializer()
     differing = DifferingSerializer(many=True, help_text="The first results that they judged differently.")

@@ -49,7 +49,7 @@ def label(run: Run) -> str:
 def test_a_command_chooses_one(asked: str, policy: str | None, given: str, lax: Any, prompts_file: Any) -> None:
     said("run_pipeline", "--dataset-id", str(prompts_file(TEXTS)), *CHECKS, "--policy", asked)
     run = Run.objects.get()
-    assert (run.policy_version.reference if run.policy_version else None, label(run)) == (policy, given)
+    assert (run.policy, label(run)) == (policy, given)
     told = said("show_run", str(run.pk))
     assert f"policy     {policy or 'none'}" in told
 
@@ -97,8 +97,7 @@ def test_a_schedule_looks_its_policy_up_each_time(
     scheduler(get_broker())
     (task,) = [SignedPackage.loads(each.payload) for each in OrmQ.objects.all()]
     run = Run.objects.get(pk=tasks.start_scheduled_run(*task["args"], **task["kwargs"]))
-    assert run.policy_version is not None
-    assert run.policy_version.reference == "Lax@2"
+    assert run.policy == "Lax@2"
 
 
 def test_programs_see_what_the_policy_made_of_what_was_said(
@@ -150,3 +149,19 @@ def test_exports_name_the_version_and_its_thresholds(
     (verdict,) = whole["results"][1]["input"]["verdicts"]
     assert (whole["results"][1]["policy_version"], verdict["thresholds"]["toxic"]) == (lax.pk, 0.95)
     assert (verdict["label"], verdict["own_label"], verdict["own_flagged"]) == ("SAFE", "TOXIC", ["toxic"])
+
+
+def test_comparisons_say_that_policies_differ(
+    cast: Cast, lax: PolicyVersion, done_run: Callable[..., Run], client: Client
+) -> None:
+    run, other = done_run(TEXTS), done_run(TEXTS, policy="Lax")
+    address = f"/api/v1/runs/{run.pk}/comparison/"
+    compared = Program(cast.axel).get(address, **{"with": other.pk}).json()
+    assert (compared["policies"], compared["input"]["agreement"]) == (["House@1", "Lax@1"], 0.5)
+    sentence = "They are labelled under different policies, House@1 and Lax@1"
+    assert sentence in said("compare_runs", str(run.pk), str(other.pk))
+    client.force_login(cast.lena, backend="django.contrib.auth.backends.ModelBackend")
+    page = f"/admin/runs/run/{run.pk}/compare/?with={other.pk}"
+    assert sentence in client.get(page).content.decode()
+    relabel(other, policies.chosen("House"), note="", actor="user:lena")
+    assert "different policies" not in client.get(page).content.decode()

@@ -69,6 +69,11 @@ def _as_text(a: Run, b: Run, comparison: Comparison, differences: list[dict[str,
             "Run both configurations on the same data set, with the same --limit, --shuffle and --seed."
         )
     parts = [f"{comparison.matched} prompts are the same in {both}."]
+    if len(set(comparison.policies)) > 1:
+        named = " and ".join(policy or "none" for policy in comparison.policies)
+        parts.append(
+            f"They are labelled under different policies, {named}: a difference may be one between thresholds."
+        )
     parts += [_stage(a, b, agreement) for agreement in comparison.stages if agreement.table or agreement.unshared]
     if differences:
         lines = [
