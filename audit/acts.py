@@ -19,6 +19,7 @@ from classifiers.types import digest
 MAX_KEY = 64
 KEPT = timedelta(hours=24)
 CLEARED = 100
+LOST = object()  # an answer that is not to be kept
 
 
 class DifferentActError(SafetyError):
@@ -54,14 +55,20 @@ def begin(user: User, *, path: str, key: str, body: Any) -> Begun:
             "so, look whether it was done before you send it with another key.",
             code="act_unfinished",
         )
+    if not act.answer:
+        raise ConflictError(
+            "This act was done. Its answer is not kept, since it may quote a text and texts are not kept here. To do it "
+            "once more, send it with another key.",
+            code="answer_not_kept",
+        )
     raise Repeated(act)
 
 
 def end(begun: Begun, *, status: int, answer: Any) -> None:
-    """Keeps the answer of an act that was done, and forgets one that was refused: it changed nothing."""
+    """Keeps the answer of an act that was done, unless it is LOST, and forgets one that was refused: it changed nothing."""
     act = Act.objects.filter(pk=begun.pk)
     if status < 400:
-        act.update(status=status, answer=json.dumps(answer, cls=JSONEncoder))
+        act.update(status=status, answer="" if answer is LOST else json.dumps(answer, cls=JSONEncoder))
     else:
         act.delete()
     old = Act.objects.filter(created_at__lt=timezone.now() - KEPT).values_list("pk", flat=True)[:CLEARED]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Token
 from typing import Any, ClassVar, NamedTuple
 
+from django.conf import settings
 from django.utils.http import parse_etags
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
@@ -171,13 +172,15 @@ class Resource(GenericViewSet):
 
     ``asks`` names the Question of an action (``Paged`` for lists by itself), whose answer is ``self.asked``.
     ``versioned`` are actions that need If-Match; the version is ``self.version``. ``repeatable`` are POST actions whose
-    service tells by ``self.key`` that an act comes again; for the others the answer is kept and given again.
+    service tells by ``self.key`` that an act comes again; for the others the answer is kept and given again. It is not
+    kept where it may quote a text (``quoting``) and texts are not kept as they come.
     """
 
     needs: ClassVar[Mapping[str, Need]] = {}
     asks: ClassVar[Mapping[str, type[Question]]] = {}
     versioned: ClassVar[Sequence[str]] = ()
     repeatable: ClassVar[Sequence[str]] = ()
+    quoting: ClassVar[Sequence[str]] = ()
     permission_classes = (Allowed,)
     pagination_class = Cursor
     schema = Schema()
@@ -210,7 +213,10 @@ class Resource(GenericViewSet):
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         if self.act:
-            acts.end(self.act, status=response.status_code, answer=getattr(response, "data", None))
+            kept = self.action not in self.quoting or settings.SAFETY_STORE_TEXT == "full"
+            acts.end(
+                self.act, status=response.status_code, answer=getattr(response, "data", None) if kept else acts.LOST
+            )
         return super().finalize_response(request, response, *args, **kwargs)
 
     @property

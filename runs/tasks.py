@@ -50,7 +50,8 @@ def start_scheduled_run(configuration: str, name: str, *, due: str, policy: str 
     run = Run.objects.filter(name=named).first()
     if run is None:
         chosen = Configuration.from_json(json.loads(configuration))
-        run = services.create_run(chosen, actor=f"schedule:{name}", name=named, queued=True, policy=policy)
+        with discreetly():
+            run = services.create_run(chosen, actor=f"schedule:{name}", name=named, queued=True, policy=policy)
     enqueue_run(run)
     return run.pk
 

@@ -16,6 +16,7 @@ from runs.serializers.moderations import ModerationBody, ModerationSerializer
 class ModerationResource(Resource):
     serializer_class = ModerationSerializer
     needs = {"create": Need("moderate", ["runs.moderate"])}
+    quoting = ("create",)
 
     @extend_schema(request=ModerationBody, responses={200: ModerationSerializer})
     def create(self, request: Request) -> Response:

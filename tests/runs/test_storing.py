@@ -3,7 +3,6 @@
 import traceback
 
 import pytest
-from django.db import connection
 
 from classifiers.errors import ProviderError, SafetyError
 from classifiers.types import Stage, digest
@@ -11,53 +10,9 @@ from runs import services, tasks
 from runs.models import Chunk, Payload, Result, Verdict
 from runs.storing import NOT_KEPT, UNTOLD
 from runs.verification import discrepancies
+from tests.leaks import CARD, EMAIL, LETTER, PHONE, SECRETS, leaks, nothing, redacted, rules_alone  # noqa: F401  fixtures
 
-EMAIL, CARD, PHONE = "zora.quill@nimbusmail.example", "4111 1111 1111 1111", "+44 20 7946 0958"
-SECRETS = [EMAIL, CARD, PHONE, "nimbusmail"]
-LETTER = f"Write to {EMAIL} or call {PHONE}. The card is {CARD}, says {EMAIL}."
-
-
-@pytest.fixture(autouse=True)
-def rules_alone(settings):
-    """The redactor of the site without its tagger, which only adds names and places."""
-    settings.SAFETY_CLASSIFIERS = {
-        **settings.SAFETY_CLASSIFIERS,
-        "rules": {
-            "BACKEND": "guardrails.pii.PiiCheck",
-            "OPTIONS": {"entities": ["EMAIL_ADDRESS", "CREDIT_CARD", "PHONE_NUMBER"]},
-        },
-        "telltale": {"BACKEND": "tests.providers.TelltaleClassifier"},
-    }
-    settings.SAFETY_REDACTOR = "rules"
-
-
-@pytest.fixture
-def redacted(settings):
-    settings.SAFETY_STORE_TEXT = "redacted"
-
-
-@pytest.fixture
-def nothing(settings):
-    settings.SAFETY_STORE_TEXT = "none"
-
-
-def everything_stored():
-    """Every row of every table as text."""
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
-            yield table, repr(cursor.fetchall())
-
-
-def leaks(*, of=SECRETS):
-    """(secret, table) for each place in the database where a secret stands, written in whatever groups of digits."""
-    stored = dict(everything_stored())
-    return [(secret, table) for table, rows in stored.items() for secret in of if _stands(secret, rows)]
-
-
-def _stands(secret, rows):
-    plain = "".join(filter(str.isdigit, secret))
-    return secret.lower() in rows.lower() or (plain == secret.replace(" ", "").lstrip("+") and plain in rows)
+pytestmark = pytest.mark.usefixtures("rules_alone")
 
 
 def test_texts_are_stored_as_they_come_unless_asked_otherwise(done_run):
@@ -65,7 +20,7 @@ def test_texts_are_stored_as_they_come_unless_asked_otherwise(done_run):
     assert (result.prompt, result.texts, result.digests) == (LETTER, None, None)
 
 
-def test_personal_data_is_stored_as_placeholders(redacted, done_run):
+def test_personal_data_is_stored_as_placeholders(redacted, done_run):  # noqa: F811
     result = Result.objects.get(run=done_run([LETTER]))
     told = "Write to <EMAIL_1> or call <PHONE_1>. The card is <CARD_1>, says <EMAIL_1>."
     assert (result.prompt, result.answer) == (told, f"You said: {told}")
@@ -73,25 +28,25 @@ def test_personal_data_is_stored_as_placeholders(redacted, done_run):
     assert not leaks()
 
 
-def test_a_text_without_personal_data_is_as_it_came(redacted, done_run):
+def test_a_text_without_personal_data_is_as_it_came(redacted, done_run):  # noqa: F811
     result = Result.objects.get(run=done_run(["How are you?"]))
     assert (result.prompt, result.texts) == ("How are you?", None)
 
 
-def test_the_classifier_judges_what_came(redacted, done_run):
+def test_the_classifier_judges_what_came(redacted, done_run):  # noqa: F811
     (verdict,) = Verdict.objects.filter(result__run=done_run([LETTER], check="rules", generator=None))
     assert verdict.label == "TOXIC"
     assert sorted(verdict.flagged) == ["CREDIT_CARD", "EMAIL_ADDRESS", "PHONE_NUMBER"]
 
 
-def test_places_in_a_text_move_with_its_words(redacted, done_run):
+def test_places_in_a_text_move_with_its_words(redacted, done_run):  # noqa: F811
     run = done_run([LETTER], check="rules", generator=None)
     result, verdict = Result.objects.get(run=run), Verdict.objects.get(result__run=run)
     quoted = [result.prompt[span["start"] : span["end"]] for span in verdict.spans]
     assert quoted == ["<EMAIL_1>", "<PHONE_1>", "<CARD_1>", "<EMAIL_1>"]
 
 
-def test_what_a_row_held_beside_its_prompt_is_redacted_too(redacted, done_run):
+def test_what_a_row_held_beside_its_prompt_is_redacted_too(redacted, done_run):  # noqa: F811
     metadata = {"by": EMAIL, "card": int(CARD.replace(" ", "")), EMAIL: [{"tel": PHONE}], "source": "wiki", "n": 3}
     result = Result.objects.get(run=done_run(["Hello"], metadata=metadata))
     assert result.metadata == {
@@ -103,7 +58,7 @@ def test_what_a_row_held_beside_its_prompt_is_redacted_too(redacted, done_run):
     }
 
 
-def test_what_a_provider_sent_and_why_say_no_more_than_the_text(redacted, done_run):
+def test_what_a_provider_sent_and_why_say_no_more_than_the_text(redacted, done_run):  # noqa: F811
     run = done_run([LETTER], check="telltale", generator=None)
     verdict, payload = Verdict.objects.get(result__run=run), Payload.objects.get()
     assert verdict.reason == "It says: Write to <EMAIL_1> or call <PHONE_1>. The card is <CARD_1>, says <EMAIL_1>."
@@ -111,7 +66,7 @@ def test_what_a_provider_sent_and_why_say_no_more_than_the_text(redacted, done_r
     assert not leaks()
 
 
-def test_nothing_is_stored_of_texts_when_nothing_is_to_be(nothing, done_run):
+def test_nothing_is_stored_of_texts_when_nothing_is_to_be(nothing, done_run):  # noqa: F811
     run = done_run([LETTER], check="telltale", metadata={"by": EMAIL})
     result = Result.objects.get(run=run)
     assert (result.prompt, result.answer, result.metadata, result.texts) == (NOT_KEPT, NOT_KEPT, {}, "NOT_KEPT")
@@ -121,7 +76,7 @@ def test_nothing_is_stored_of_texts_when_nothing_is_to_be(nothing, done_run):
     assert not leaks(of=[*SECRETS, "Write to"])
 
 
-def test_why_a_text_could_not_be_judged_may_quote_it_and_is_not_stored_then(nothing, done_run):
+def test_why_a_text_could_not_be_judged_may_quote_it_and_is_not_stored_then(nothing, done_run):  # noqa: F811
     run = done_run([f"fail {LETTER}"], check="telltale", generator=None)
     assert Verdict.objects.get(result__run=run).reason == UNTOLD
     assert Result.objects.get(run=run).input_label == "ERROR"
@@ -150,7 +105,7 @@ def test_a_run_that_fails_says_why_without_personal_data(kept, settings, make_ru
     assert {table for _, table in leaks()} == {"runs_chunk"}  # which waits to be taken up again
 
 
-def test_a_task_that_fails_leaves_no_text_with_the_task_queue(redacted, make_run):
+def test_a_task_that_fails_leaves_no_text_with_the_task_queue(redacted, make_run):  # noqa: F811
     chunk = make_run([f"stop {LETTER}"], check="telltale", queued=True).chunks.get()
     with pytest.raises(SafetyError, match="The key is used up") as raised:
         tasks.execute_chunk(chunk.pk)
@@ -162,7 +117,7 @@ def test_logs_are_whole_where_texts_are(done_run, caplog):
     assert EMAIL in caplog.text
 
 
-def test_what_cannot_be_redacted_is_not_stored(redacted, settings, done_run, caplog):
+def test_what_cannot_be_redacted_is_not_stored(redacted, settings, done_run, caplog):  # noqa: F811
     settings.SAFETY_REDACTOR = "fake-broken"
     result = Result.objects.get(run=done_run([LETTER, "Hello"]), position=0)
     assert (result.prompt, result.texts) == (NOT_KEPT, "NOT_KEPT")
@@ -170,13 +125,13 @@ def test_what_cannot_be_redacted_is_not_stored(redacted, settings, done_run, cap
     assert not leaks()
 
 
-def test_one_text_that_cannot_be_redacted_takes_no_other_with_it(redacted, settings, done_run):
+def test_one_text_that_cannot_be_redacted_takes_no_other_with_it(redacted, settings, done_run):  # noqa: F811
     settings.SAFETY_REDACTOR = "fake"  # which fails on what says so, and finds nothing
     texts = done_run(["unfailing fail", "Hello"], check="rules", generator=None).results.values_list("texts", flat=True)
     assert list(texts.order_by("position")) == ["NOT_KEPT", None]
 
 
-def test_the_same_text_is_judged_once_though_it_is_not_kept(nothing, done_run):
+def test_the_same_text_is_judged_once_though_it_is_not_kept(nothing, done_run):  # noqa: F811
     run = done_run([LETTER, LETTER, "Hello"], generator=None, batch_size=1)
     assert list(Verdict.objects.filter(result__run=run).order_by("pk").values_list("recalled", flat=True)) == [
         False,
@@ -185,7 +140,7 @@ def test_the_same_text_is_judged_once_though_it_is_not_kept(nothing, done_run):
     ]
 
 
-def test_places_are_found_anew_where_words_were_replaced(redacted, done_run):
+def test_places_are_found_anew_where_words_were_replaced(redacted, done_run):  # noqa: F811
     run = done_run([LETTER, LETTER], check="rules", generator=None, batch_size=1)
     first, second = Verdict.objects.filter(result__run=run).order_by("pk")
     assert not second.recalled
@@ -201,7 +156,7 @@ def test_what_is_stored_is_what_the_audit_trail_committed_to(kept, settings, don
     assert [each.position for each in discrepancies(run)] == [0]
 
 
-def test_prompts_wait_in_their_chunk_and_are_let_go_when_it_is_done(redacted, make_run):
+def test_prompts_wait_in_their_chunk_and_are_let_go_when_it_is_done(redacted, make_run):  # noqa: F811
     run = make_run([LETTER])
     assert EMAIL in Chunk.objects.get(run=run).payload
     for _ in services.execute_run(run, actor="test"):
@@ -209,13 +164,13 @@ def test_prompts_wait_in_their_chunk_and_are_let_go_when_it_is_done(redacted, ma
     assert not leaks()
 
 
-def test_errors_are_not_judged_again_from_what_is_left_of_their_prompts(redacted, done_run):
+def test_errors_are_not_judged_again_from_what_is_left_of_their_prompts(redacted, done_run):  # noqa: F811
     run = done_run([f"fail {LETTER}"], generator=None)
     with pytest.raises(services.InputError, match="The prompts of 1 errors are not kept as they came"):
         services.retry_errors(run, actor="test")
 
 
-def test_errors_whose_prompts_are_whole_are_judged_again(redacted, done_run):
+def test_errors_whose_prompts_are_whole_are_judged_again(redacted, done_run):  # noqa: F811
     run = done_run(["fail", f"fail {LETTER}"], generator=None)
     assert services.retry_errors(run, actor="test") == 1
 
