@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from classifiers.errors import ProviderError, SafetyError, TransientError
-from classifiers.pipeline import Check, judge, remembers_nothing, unanswered
+from classifiers.pipeline import Check, judge_or_error, remembers_nothing, unanswered
 from classifiers.protocols import Recall
 from classifiers.text import unstorable
 from classifiers.types import (
@@ -23,7 +23,6 @@ from classifiers.types import (
     StageOutcome,
     Subject,
     digest,
-    judgement_key,
     precedence,
 )
 from classifiers.upstream import Piece, Reply, Upstream, as_safety_error, timed
@@ -181,20 +180,6 @@ class Guarded:
         lost = unanswered(name, Answer(None, reason=error.message, latency=self.reply.seconds))
         before = self.output.judgements if self.output else ()
         self.output = StageOutcome((*(each for each in before if each.check != name), *lost.judgements))
-
-
-def judge_or_error(
-    checks: Sequence[Check], subjects: Sequence[Subject], recall: Recall = remembers_nothing
-) -> tuple[list[StageOutcome], bool]:
-    """What all checks say of each subject, and whether they work at all: if not, each says ERROR and why."""
-    try:
-        return judge(checks, subjects, recall), True
-    except ProviderError as error:
-        failed = Classification.error(error.message)
-        return [
-            StageOutcome(tuple(Judgement(check.name, failed, judgement_key(check.info, each)) for check in checks))
-            for each in subjects
-        ], False
 
 
 def ready(text: str) -> int:

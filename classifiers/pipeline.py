@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeVar
 
 from classifiers import metrics
 from classifiers.errors import ProviderError
@@ -32,6 +33,7 @@ from classifiers.types import (
 logger = logging.getLogger(__name__)
 
 NO_RULES = Rules()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,20 @@ def judge(
     the checks cannot work at all.
     """
     asked = [_Asked.of(check, subjects, recall) for check in checks]
-    columns = [each.judgements(made) for each, made in zip(asked, _side_by_side(asked), strict=True)]
+    return _outcomes(asked, _side_by_side(asked, _Asked.ask))
+
+
+def judge_or_error(
+    checks: Sequence[Check], subjects: Sequence[Subject], recall: Recall = remembers_nothing
+) -> tuple[list[StageOutcome], bool]:
+    """As judge, and whether all checks work: one that cannot says ERROR and why, and the others are heard all the same."""
+    asked = [_Asked.of(check, subjects, recall) for check in checks]
+    told = _side_by_side(asked, _Asked.ask_or_error)
+    return _outcomes(asked, [made for made, _ in told]), all(works for _, works in told)
+
+
+def _outcomes(asked: Sequence[_Asked], made: Sequence[Sequence[Classification]]) -> list[StageOutcome]:
+    columns = [each.judgements(said) for each, said in zip(asked, made, strict=True)]
     return [StageOutcome(judgements) for judgements in zip(*columns, strict=True)]
 
 
@@ -171,6 +186,12 @@ class _Asked:
     def ask(self) -> list[Classification]:
         return classify(self.check.provider, list(self.fresh.values()), alias=self.check.name)
 
+    def ask_or_error(self) -> tuple[list[Classification], bool]:
+        try:
+            return self.ask(), True
+        except ProviderError as error:
+            return [Classification.error(error.message)] * len(self.fresh), False
+
     def judgements(self, made: Sequence[Classification]) -> list[Judgement]:
         """Of all subjects; what came again in the batch was recalled from its first."""
         said, seen = {**self.known, **dict(zip(self.fresh, made, strict=True))}, set(self.known)
@@ -183,11 +204,11 @@ class _Asked:
         return judgements
 
 
-def _side_by_side(asked: Sequence[_Asked]) -> list[list[Classification]]:
+def _side_by_side(asked: Sequence[_Asked], ask: Callable[[_Asked], T]) -> list[T]:
     if sum(bool(each.fresh) for each in asked) < 2:
-        return [each.ask() for each in asked]
+        return [ask(each) for each in asked]
     with ThreadPoolExecutor(len(asked), thread_name_prefix="check") as pool:
-        return list(pool.map(_Asked.ask, asked))
+        return list(pool.map(ask, asked))
 
 
 def classify(

@@ -9,8 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from classifiers.errors import InputError
-from classifiers.guarded import judge_or_error
-from classifiers.pipeline import Check
+from classifiers.pipeline import Check, judge_or_error
 from classifiers.types import Judgement, Label, Stage, StageOutcome, Subject
 
 REFUSAL = "I can't help with that."
@@ -159,8 +158,9 @@ class SafetyLayer:
     def _mend(self, text: str, judge: Callable[[str], Validation]) -> tuple[str, dict[str, str], Validation, list[str]]:
         """The text without what is to be redacted, what was taken out, how it is judged then, and what was done."""
         found = judge(text)
-        names = sorted({j.check for j in found.against if self.remedies.get(j.check) is Remedy.REDACT})
-        if not names or found.label is not Label.TOXIC:
+        toxic = {j.check for j in found.against if j.classification.label is Label.TOXIC}
+        names = sorted(name for name in toxic if self.remedies.get(name) is Remedy.REDACT)
+        if not names:
             return text, {}, found, []
         vault, done = dict[str, str](), []
         for name in names:

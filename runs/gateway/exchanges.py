@@ -10,7 +10,8 @@ from typing import Any
 from django.conf import settings
 
 from classifiers.errors import SafetyError, TransientError
-from classifiers.guarded import Guarded, Said, judge_or_error
+from classifiers.guarded import Guarded, Said
+from classifiers.pipeline import judge_or_error
 from classifiers.types import Classification, Judgement, Label, Outcome, Prompt, Stage, StageOutcome, Subject
 from classifiers.upstream import Piece
 from moderation import policies

@@ -9,8 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from classifiers.errors import InputError
-from classifiers.guarded import judge_or_error
-from classifiers.pipeline import Check
+from classifiers.pipeline import Check, judge_or_error
 from classifiers.text import unstorable
 from classifiers.types import Classification, Label, Outcome, Prompt, Stage, Subject
 from moderation import policies

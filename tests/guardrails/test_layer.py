@@ -77,6 +77,26 @@ def test_a_provider_that_cannot_work_is_an_error_with_its_reason() -> None:
     assert "It has no key." in found.reasons[0]
 
 
+def test_those_that_work_are_heard_beside_one_that_cannot() -> None:
+    layer = SafetyLayer([check(), check("pii", broken="It has no key.")], fail_open=True)
+    assert (layer.validate_input("toxic").label, layer.validate_input("toxic").allowed) == ("TOXIC", False)
+    found = layer.validate_input("kind")
+    assert (found.label, found.degraded) == ("ERROR", True)
+    assert [j.classification.label for j in found.outcome.judgements] == ["SAFE", "ERROR"]
+
+
+def test_a_check_that_only_failed_redacts_nothing() -> None:
+    numbers = check("numbers", broken="It has no key.")
+
+    class Broken(Numbers):
+        def redact(self, text: str) -> tuple[str, dict[str, str]]:
+            raise ProviderError("It has no key.")
+
+    layer = SafetyLayer([numbers, check()], remedies={"numbers": Remedy.REDACT}, redactors={"numbers": Broken()})
+    answer = layer.safe_response("toxic 123", lambda prompt: "x")
+    assert (answer.blocked, answer.input.label) == (True, "TOXIC")
+
+
 def test_documents_and_tool_results_are_judged_with_the_prompt() -> None:
     layer = SafetyLayer([check()])
     assert layer.validate_input("kind", context=["fine", "toxic"]).label == "TOXIC"
