@@ -40,7 +40,7 @@ AHEAD = 20_000
 # Bytes that are handed on at once, at least; and of a row group of Parquet.
 PIECE, GROUP = 2**16, 2**22
 FIELDS = {field.name: field for field in ModerationResult._meta.concrete_fields}
-MORE = ("metadata", "verdicts", "reviews")
+MORE = ("degraded", "metadata", "verdicts", "reviews")
 SAID_JSON = ("categories", "flagged", "own_flagged", "thresholds", "spans")
 VERSION = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype")
 # What a spreadsheet would take for a formula, and such a text with the mark already before it.
@@ -258,19 +258,22 @@ def _json(reading: Reading) -> Iterator[bytes]:
 
 def _rows(page: Page, run: Run) -> Iterator[dict[str, Any]]:
     """The rows of moderation_results with what else is known of each; of JSON, what is no list of texts is text."""
-    found = Result.objects.filter(Among("pk", numbers=page.numbers)).values_list("position", "pk", _as_text("metadata"))
-    more = {position: (pk, metadata) for position, pk, metadata in found}
+    found = Result.objects.filter(Among("pk", numbers=page.numbers)).values_list(
+        "position", "pk", "degraded", _as_text("metadata")
+    )
+    more = {position: rest for position, *rest in found}
     for row in (
         ModerationResult.objects.filter(Among("position", numbers=more), run_id=run.pk)
         .order_by("position")
         .values(*FIELDS)
     ):
-        pk, metadata = more[row["position"]]
+        pk, degraded, metadata = more[row["position"]]
         reviews = page.reviews.get(pk, ())
         # Here too under their pseudonyms, when those are asked for.
         row["reviewers"] = ", ".join(sorted({each["reviewer"] for each in reviews if each["current"]})) or None
         verdicts = [verdict for stage in Stage for verdict in page.verdicts.get((pk, stage), ())]
-        yield {**row, "metadata": metadata, "verdicts": _text(verdicts), "reviews": _text(reviews)}
+        texts = {"metadata": metadata, "verdicts": _text(verdicts), "reviews": _text(reviews)}
+        yield {**row, "degraded": degraded, **texts}
 
 
 def _text(value: Any) -> str:
@@ -333,7 +336,7 @@ def _schema() -> Any:
         (name, next((kind for cls, kind in kinds.items() if isinstance(field, cls)), pa.string()))
         for name, field in FIELDS.items()
     ]
-    return pa.schema([*columns, *((name, pa.string()) for name in MORE)])
+    return pa.schema([*columns, *((name, pa.bool_() if name == "degraded" else pa.string()) for name in MORE)])
 
 
 class _Pipe(io.RawIOBase):

@@ -78,6 +78,7 @@ class ResultFilter(FilterSet):
     human = choice("People say", HUMAN_LABELS)
     disagreement = choice("Disagreement", DISAGREEMENTS)
     provenance = choice("Label comes from", Provenance.choices)
+    degraded = choice("Passed unjudged", WHETHER)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -112,6 +113,7 @@ NARROWINGS: Mapping[str, Narrowing] = {
     "run": lambda results, value, stages: results.filter(run=value),
     "flagged": lambda results, value, stages: results.flagged(value == "true", stages),
     "errors": lambda results, value, stages: results.errors(value == "true", stages),
+    "degraded": lambda results, value, stages: results.degraded(value == "true"),
     "stage": lambda results, value, stages: results.filter(**{f"{value}_label__isnull": False}),
     "input_label": lambda results, value, stages: results.labelled(value, stages=("input",)),
     "output_label": lambda results, value, stages: results.labelled(value, stages=("output",)),
@@ -153,6 +155,7 @@ WORDS: Mapping[str, Callable[[Any], str]] = {
     "run": lambda value: f"run {value}",
     "flagged": lambda value: "flagged" if value == "true" else "not flagged",
     "errors": lambda value: "with errors" if value == "true" else "without errors",
+    "degraded": lambda value: "passed unjudged" if value == "true" else "not passed unjudged",
     "stage": lambda value: f"at the {value} stage",
     "input_label": lambda value: f"prompt judged {value}",
     "output_label": lambda value: f"answer judged {value}",

@@ -241,6 +241,7 @@ class Result(models.Model):
             ),
             models.Index(fields=["run", "position"], condition=Q(reviewed_at__isnull=False), name="result_reviewed"),
             models.Index(fields=["run", "position"], condition=Q(disputed=True), name="result_disputed"),
+            models.Index(fields=["run", "position"], condition=Q(degraded=True), name="result_degraded"),
             # Results by their scores.
             *(
                 models.Index(F("run"), Ranked(f"{stage}_score"), F("id"), name=f"result_{stage}_score")

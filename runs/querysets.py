@@ -54,13 +54,15 @@ class RunQuerySet(QuerySet["Run"]):
     def with_progress(self) -> RunQuerySet:
         """Adds ``done``, ``flagged``, ``errors``, ``reviewed`` and ``disputed``: how many results of each run are.
 
-        What a run kept when it was done is not counted again; all else is counted in an index.
+        What a run kept when it was done is not counted again; all else is counted in an index, and so is a run that
+        was labelled anew or has degraded results: they may have one label at both stages.
         """
         results = apps.get_model("runs", "Result").objects.filter(run=OuterRef("pk"))
+        kept = Q(status="DONE", relabelled_at=None) & ~Exists(results.degraded())
         return self.select_related("policy_version__policy").annotate(
             done=Case(When(status="DONE", then=F("total")), default=_number(results)),
-            flagged=Case(When(status="DONE", then=_kept("TOXIC")), default=_number(results.flagged())),
-            errors=Case(When(status="DONE", then=_kept("ERROR")), default=_number(results.errors())),
+            flagged=Case(When(kept, then=_kept("TOXIC")), default=_number(results.flagged())),
+            errors=Case(When(kept, then=_kept("ERROR")), default=_number(results.errors())),
             reviewed=_number(results.reviewed()),
             disputed=_number(results.disputed()),
         )
@@ -103,6 +105,10 @@ class ResultQuerySet(QuerySet["Result"]):
     def disputed(self) -> ResultQuerySet:
         """Those on which people disagree and nobody has decided yet."""
         return self.filter(disputed=True)
+
+    def degraded(self, whether: bool = True) -> ResultQuerySet:
+        """Those that passed though a check could not judge them."""
+        return self.filter(degraded=whether)
 
     def overruled(self, stages: Sequence[str] = STAGES) -> ResultQuerySet:
         """Those of which people say SAFE and the machine TOXIC, or the other way round."""

@@ -37,20 +37,27 @@ def of_outcome(outcome: Outcome) -> str:
     """What has just come out of the pipeline."""
     output = outcome.output and _judged("output", outcome.output)
     judged = _judged("input", outcome.input)
-    return _lines(outcome.prompt.position, outcome.prompt.text, judged, outcome.answer, output)
+    return _lines(outcome.prompt.position, outcome.prompt.text, judged, outcome.answer, output, outcome.degraded)
 
 
 def of_result(result: Result) -> str:
     """The same of what is stored; its verdicts had better be fetched with it."""
     output = _stored("output", result) if result.output_label else None
-    return _lines(result.position, result.prompt, _stored("input", result), result.answer, output)
+    judged = _stored("input", result)
+    return _lines(result.position, result.prompt, judged, result.answer, output, result.degraded)
 
 
 def _lines(
-    position: int, prompt: str, judged: Sequence[str], answer: str | None, answer_judged: Sequence[str] | None
+    position: int,
+    prompt: str,
+    judged: Sequence[str],
+    answer: str | None,
+    answer_judged: Sequence[str] | None,
+    degraded: bool,
 ) -> str:
     said = [] if answer is None else [f"    answer  {one_line(answer)}"]
-    return "\n".join([f"[{position}] {one_line(prompt)}", *judged, *said, *(answer_judged or ())])
+    passed = ["    degraded: it passed though a check could not judge it"] if degraded else []
+    return "\n".join([f"[{position}] {one_line(prompt)}", *judged, *said, *(answer_judged or ()), *passed])
 
 
 def _judged(stage: str, outcome: StageOutcome) -> list[str]:

@@ -58,7 +58,7 @@ RESULT = {
     *("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "degraded"),
     *("relabelled", "created_at"),
 }
-MORE = ["metadata", "verdicts", "reviews"]
+MORE = ["degraded", "metadata", "verdicts", "reviews"]
 
 
 @pytest.fixture

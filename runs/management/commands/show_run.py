@@ -60,6 +60,7 @@ def _facts(run: Any) -> str:
         "finished": _time(run.finished_at) + took,
         "policy": run.policy_version.reference if run.policy_version else "none: the classifiers' own word",
         "relabelled": _time(run.relabelled_at),
+        "fails": "open: what could not be judged passed" if run.configuration.get("fail_open") else "",
         "digest": run.prompts_digest,
     }
     return "\n".join(f"{name:10} {value}" for name, value in facts.items() if value)
