@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
+from django.views.generic import RedirectView
 
 from audit import services, tasks
 from audit.forms import PAGING, EntryForm
@@ -32,6 +34,24 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+
+class OwnPages(ReadOnly, admin.ModelAdmin):
+    """A model whose list and page are our own; of the admin's, those that add and delete are left, which refuse."""
+
+    routes: tuple[tuple[str, Any, str], ...] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            *self._own(),
+            *(url for url in super().get_urls() if url.name and url.name.endswith(("_add", "_delete"))),
+        ]
+
+    def _own(self) -> Iterator[URLPattern]:
+        model = f"{self.opts.app_label}_{self.opts.model_name}"
+        for route, view, name in self.routes:
+            yield path(route, self.admin_site.admin_view(view), name=f"{model}_{name}")
+        yield path("<int:pk>/change/", RedirectView.as_view(pattern_name=f"admin:{model}_change"))
 
 
 @admin.register(AuditEvent)

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.views.generic import RedirectView
 from django_q.models import Schedule
 
-from audit.admin import ReadOnly
+from audit.admin import OwnPages, ReadOnly
 from audit.templatetags.display import visible
 from runs.models import Result, Run, RunLog
-from runs.views import new, results, runs, trying
+from runs.views import new, relabelling, results, runs, trying
 
 # Its form takes the name of any function there is, to be run by the workers; schedule_run takes runs only.
 admin.site.unregister(Schedule)
-
-
-class OwnPages(ReadOnly, admin.ModelAdmin):
-    """A model whose list and page are our own; of the admin's, those that add and delete are left, which refuse."""
-
-    routes: tuple[tuple[str, Any, str], ...] = ()
-
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            *self._own(),
-            *(url for url in super().get_urls() if url.name and url.name.endswith(("_add", "_delete"))),
-        ]
-
-    def _own(self) -> Iterator[URLPattern]:
-        model = self.opts.model_name
-        for route, view, name in self.routes:
-            yield path(route, self.admin_site.admin_view(view), name=f"runs_{model}_{name}")
-        yield path("<int:pk>/change/", RedirectView.as_view(pattern_name=f"admin:runs_{model}_change"))
 
 
 @admin.register(Run)
@@ -50,6 +29,7 @@ class RunAdmin(OwnPages):
         ("<int:pk>/cancel/", runs.run_cancel, "cancel"),
         ("<int:pk>/resume/", runs.run_resume, "resume"),
         ("<int:pk>/compare/", runs.run_compare, "compare"),
+        ("<int:pk>/relabel/", relabelling.relabel_page, "relabel"),
     )
 
 

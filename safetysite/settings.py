@@ -196,6 +196,8 @@ THREADS = {"threads": env_int("TORCH_THREADS", 0) or None}
 # The REST API. Requests a minute of one token, and the bytes of a body.
 SAFETY_API_RATE = f"{env_int('API_RATE', 6000)}/min"
 SAFETY_API_BODY = env_int("API_BODY_MB", 16) * 2**20
+# Of a form: a policy with as many thresholds and categories as one may have takes nearly 4,000.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 # The longest that a token lives, in days.
 SAFETY_TOKEN_DAYS = env_int("TOKEN_DAYS", 365)
 # Hosts of this machine's own network that webhooks may go to, also by plain http; all others of it are refused.

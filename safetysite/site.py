@@ -35,6 +35,12 @@ ENTRIES = (
     Entry(
         "Results", "admin:runs_result_changelist", "runs.view_result", "Prompts, answers, and what was said of both."
     ),
+    Entry(
+        "Policies",
+        "admin:moderation_policy_changelist",
+        "moderation.view_policy",
+        "What counts as harm, and from which score on.",
+    ),
     Entry("Try a text", "admin:runs_run_try", "runs.moderate", "See what the checks say of a text of yours."),
     Entry(
         "Audit",

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from classifiers.errors import InputError
 from classifiers.text import segments
+from moderation.policies import chosen
 from runs import comparison, plots, services, tasks
 from runs.figures import Figures
 from runs.models import Result, Run
@@ -27,7 +28,7 @@ DIFFERING = 50
 @require_GET
 @pages.may_view_runs
 def run_list(request: HttpRequest) -> HttpResponse:
-    asked = pages.asked_for(request.GET, "name", "status", "before")
+    asked = pages.asked_for(request.GET, "name", "status", "policy", "before")
     runs = Run.objects.with_progress().defer("configuration", "versions", "counts").order_by("-pk")
     if status := asked.get("status"):
         if status not in Run.Status.values:
@@ -35,6 +36,8 @@ def run_list(request: HttpRequest) -> HttpResponse:
         runs = runs.filter(status=status)
     if name := asked.get("name"):
         runs = runs.filter(name__icontains=name)
+    if policy := asked.get("policy"):
+        runs = runs.filter(policy_version=chosen(policy))
     if before := pages.number(asked, "before"):
         runs = runs.filter(pk__lt=before)
     found = list(runs[: RUNS + 1])

@@ -25,6 +25,14 @@ SAME = {
     "integrations_webhook_test": "POST webhooks/{id}/test/",
     "moderation_classifierversion_changelist": "GET classifier-versions/",
     "moderation_classifierversion_change": "GET classifier-versions/{id}/",
+    "moderation_policy_changelist": "GET policies/",
+    "moderation_policy_change": "GET policies/{id}/, GET policies/{id}/versions/",
+    "moderation_policy_default": "POST policies/{id}/default/",
+    "moderation_policy_difference": "GET policies/{id}/difference/",
+    "moderation_policy_new": "POST policies/",
+    "moderation_policy_new_version": "POST policies/{id}/versions/",
+    "moderation_policy_taxonomies": "GET taxonomies/",
+    "moderation_policy_version": "GET policies/{id}/versions/{number}/",
     "review_bulkaction_changelist": "GET bulk-actions/",
     "review_bulkaction_add": "POST bulk-actions/",
     "review_bulkaction_preview": "POST bulk-actions/preview/",
@@ -96,6 +104,7 @@ SAME = {
     "runs_run_cancel": "POST runs/{id}/cancel/",
     "runs_run_resume": "POST runs/{id}/resume/",
     "runs_run_compare": "GET runs/{id}/comparison/",
+    "runs_run_relabel": "GET runs/{run}/relabelling/, POST runs/{run}/relabelling/",
     "runs_run_try": "POST moderations/",
     "runs_runlog_changelist": "GET runs/{id}/events/",
     "runs_runlog_change": "GET runs/{id}/events/",
@@ -113,10 +122,6 @@ ONLY_API = {
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
     *("GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command
-    *("GET policies/", "POST policies/", "GET policies/{id}/", "GET policies/{id}/versions/", "GET taxonomies/"),
-    *("POST policies/{id}/versions/", "GET policies/{id}/versions/{number}/", "GET policies/{id}/difference/"),
-    "POST policies/{id}/default/",
-    *("GET runs/{run}/relabelling/", "POST runs/{run}/relabelling/"),
 }
 
 

@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from classifiers.types import Stage
 from integrations.models import Webhook
 from integrations.services import create_token
+from moderation import policies
 from moderation.models import ClassifierVersion
 from review import handout, queues
 from review.models import BulkAction, Queue, SavedView
@@ -23,6 +24,7 @@ REVIEWING = "ruth sara lena anna"
 SETTLING = "sara lena anna"
 LEADING = "lena anna"
 READING = "lena axel anna"
+POLICIED = "ruth sara lena axel anna"
 ADMINISTERING = "anna"
 NOBODY = ""
 # POST where the name ends with *.
@@ -41,6 +43,11 @@ TABLE = {
     **dict.fromkeys(("runs_result_changelist", "runs_result_change", "runs_result_payload"), READING),
     **dict.fromkeys(("runs_result_reveal*", "runs_runlog_changelist", "runs_runlog_change"), READING),
     **dict.fromkeys(("moderation_classifierversion_changelist", "moderation_classifierversion_change"), READING),
+    **dict.fromkeys(("moderation_policy_changelist", "moderation_policy_change"), POLICIED),
+    **dict.fromkeys(("moderation_policy_version", "moderation_policy_difference"), POLICIED),
+    "moderation_policy_taxonomies": POLICIED,
+    **dict.fromkeys(("moderation_policy_new", "moderation_policy_new_version", "moderation_policy_default*"), LEADING),
+    "runs_run_relabel": LEADING,
     "audit_auditevent_history": "axel anna",
     **dict.fromkeys(("runs_runlog_history", "moderation_classifierversion_history"), READING),
     **dict.fromkeys(("runs_run_cancel*", "runs_run_resume*", "runs_run_try", "runs_run_new"), LEADING),
@@ -121,6 +128,7 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
     token, _ = create_token(cast.nora, name="x", scopes=["read"], expires_at=None, actor="test")
     webhook = Webhook.objects.create(name="x", url="https://example.org/", events=["run.finished"], secret="whsec_eA==")
     message = webhook.deliveries.create(message_id="msg_1", event="run.finished", body="{}", state="FAILED")
+    policy = policies.create_policy("Team", policies.Content(), note="x", actor="test")
     numbers = {
         "integrations_apitoken": token.pk,
         "integrations_webhook": webhook.pk,
@@ -134,6 +142,7 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
         "review_savedview": view.pk,
         "review_undo_one": review.pk,
         "review_correct": review.pk,
+        "moderation_policy": policy.policy_id,
         "moderation": ClassifierVersion.objects.first().pk,
         "audit_auditevent": 1,
         "auth_user": cast.nora.pk,
@@ -148,7 +157,7 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
         pk = next((number for prefix, number in numbers.items() if name.startswith(prefix)), 1)
         choices = ({}, {"app_label": "runs"}, {"pk": pk}, {"object_id": pk}, {"id": pk}, {"pk": pk, "stage": "input"})
         more = ({"pk": pk, "verdict": verdict.pk}, {"pk": pk, "item": item.pk})
-        last = ({"pk": pk, "item": item.pk, "stage": "input"}, {"content_type_id": 1, "object_id": 1})
+        last = ({"pk": pk, "number": 1}, {"pk": pk, "item": item.pk, "stage": "input"}, {"content_type_id": 1, "object_id": 1})
         for arguments in (*choices, *more, *last):
             try:
                 return reverse(f"admin:{name}", kwargs=arguments)

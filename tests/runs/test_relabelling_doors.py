@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
 
 from audit.models import AuditEvent
 from classifiers.policy import Rule
@@ -104,4 +105,52 @@ class TestCommand:
         assert "--note" in refused("relabel_run", str(run.pk), "--policy", "Team@1")
         assert "no policy 'Tame'" in refused("relabel_run", str(run.pk), "--policy", "Tame", "--note", "x")
         assert "no run 77" in refused("relabel_run", "77", "--policy", "Team", "--note", "x")
+        assert labels(run) == ["SAFE", "TOXIC", "ERROR", "SAFE"]
+
+
+class TestPage:
+    @pytest.fixture
+    def lena(self, cast: Cast, client: Client) -> Client:  # noqa: F811
+        client.force_login(cast.lena, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    def address(self, run: Run) -> str:
+        return f"/admin/runs/run/{run.pk}/relabel/"
+
+    def test_from_the_run_to_its_new_labels(self, run: Run, lax: PolicyVersion, lena: Client) -> None:
+        assert self.address(run) in lena.get(f"/admin/runs/run/{run.pk}/").content.decode()
+        assert "Team v1: For the test." in lena.get(self.address(run)).content.decode()
+        shown = lena.get(self.address(run), {"policy": "Team@1"})
+        assert shown.context["told"].changed == 1
+        assert labels(run) == ["SAFE", "TOXIC", "ERROR", "SAFE"]
+        done = lena.post(self.address(run), {"policy": "Team@1", "note": "Too many."})
+        assert (done.status_code, done.url) == (302, f"/admin/runs/run/{run.pk}/")
+        assert labels(run) == ["SAFE", "SAFE", "ERROR", "SAFE"]
+        assert AuditEvent.objects.get(action="run.relabelled").actor == "user:lena"
+        assert lena.get(self.address(run)).context["no_policy"] == "none"
+
+    @pytest.mark.parametrize("note", ["", "x" * 2001, "\0"])
+    def test_without_a_reason_nothing_changes(self, run: Run, lax: PolicyVersion, lena: Client, note: str) -> None:
+        assert lena.post(self.address(run), {"policy": "Team@1", "note": note}).status_code == 400
+        assert labels(run) == ["SAFE", "TOXIC", "ERROR", "SAFE"]
+
+    def test_what_is_asked_for_must_be_there(self, run: Run, lax: PolicyVersion, lena: Client) -> None:
+        for asked in ({"policy": "Nobody's"}, {"polcy": "Team"}):
+            assert lena.get(self.address(run), asked).status_code == 400
+        assert lena.post(self.address(run), {"policy": "Nobody's", "note": "x"}).status_code == 400
+        assert lena.get("/admin/runs/run/999/relabel/").status_code == 404
+
+    def test_a_run_that_is_worked_on_is_not_labelled(self, run: Run, lax: PolicyVersion, lena: Client) -> None:
+        Run.objects.filter(pk=run.pk).update(status="RUNNING")
+        shown = lena.get(self.address(run), {"policy": "Team@1"}).content.decode()
+        assert "This run is being worked on." in shown
+        assert 'id="relabel"' not in shown
+        assert lena.post(self.address(run), {"policy": "Team@1", "note": "x"}).status_code == 409
+        assert labels(run) == ["SAFE", "TOXIC", "ERROR", "SAFE"]
+
+    @pytest.mark.parametrize("who", ["axel", "ruth", "prog", "nora"])
+    def test_who_may_not_is_refused(self, run: Run, lax: PolicyVersion, cast: Cast, client: Client, who: str) -> None:  # noqa: F811
+        client.force_login(cast[who], backend="django.contrib.auth.backends.ModelBackend")
+        assert client.get(self.address(run)).status_code == 403
+        assert client.post(self.address(run), {"policy": "Team@1", "note": "x"}).status_code == 403
         assert labels(run) == ["SAFE", "TOXIC", "ERROR", "SAFE"]
