@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Case, QuerySet, When
+from django.db.models import Case, Count, QuerySet, When
 
 from classifiers.drift import WORST_FIRST
 
@@ -24,3 +24,7 @@ class DriftQuerySet(QuerySet["DriftAssessment"]):
         """The worst first, each with its version."""
         rank = Case(*(When(level=level, then=place) for place, level in enumerate(WORST_FIRST)))
         return self.select_related("version").order_by(rank, "version__alias", "-version", "stage", "live")
+
+    def levels(self) -> dict[str, int]:
+        """How many there are of each."""
+        return dict(self.order_by().values_list("level").annotate(n=Count("*")))

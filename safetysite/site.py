@@ -13,6 +13,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from audit.models import ChainCheck
+from governance.views import drift
 from safetysite.login import Login, PasswordChange, logout_recorded
 
 
@@ -43,6 +44,12 @@ ENTRIES = (
     ),
     Entry("Try a text", "admin:runs_run_try", "runs.moderate", "See what the checks say of a text of yours."),
     Entry(
+        "Drift",
+        "admin:governance_driftassessment_changelist",
+        "governance.view_driftassessment",
+        "Whether classifiers say something else than they used to.",
+    ),
+    Entry(
         "Audit",
         "admin:audit_auditevent_changelist",
         "audit.view_auditevent",
@@ -72,6 +79,7 @@ class SafetyAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         known = {
             "chain_fault": _chain_fault(request),
+            "drift": drift.panel(request.user),
             "has_role": any(_may(request, entry) for entry in ENTRIES if entry.permission),
         }
         return super().index(request, {**known, **(extra_context or {})})

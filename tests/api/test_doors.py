@@ -11,6 +11,8 @@ SAME = {
     "audit_auditevent_changelist": "GET audit-events/",
     "audit_auditevent_change": "GET audit-events/{sequence}/",
     "audit_check": "POST audit-checks/",
+    "governance_driftassessment_changelist": "GET drift/",
+    "governance_driftassessment_of": "GET drift/",
     "integrations_apitoken_changelist": "GET tokens/",
     "integrations_apitoken_revoke": "POST tokens/{id}/revoke/",
     "integrations_delivery_changelist": "GET deliveries/",
@@ -118,7 +120,6 @@ ONLY_API = {
     *("GET evaluations/", "POST evaluations/", "GET evaluations/{id}/", "GET evaluations/{id}/comparison/"),
     *("GET evaluations/{id}/threshold/", "GET evaluation-jobs/", "GET evaluation-jobs/{id}/"),
     "POST evaluation-jobs/{id}/cancel/",
-    "GET drift/",
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
     *("GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command

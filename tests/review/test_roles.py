@@ -49,6 +49,7 @@ TABLE = {
     **dict.fromkeys(("moderation_policy_new", "moderation_policy_new_version", "moderation_policy_default*"), LEADING),
     "runs_run_relabel": LEADING,
     "audit_auditevent_history": "axel anna",
+    **dict.fromkeys(("governance_driftassessment_changelist", "governance_driftassessment_of"), READING),
     **dict.fromkeys(("runs_runlog_history", "moderation_classifierversion_history"), READING),
     **dict.fromkeys(("runs_run_cancel*", "runs_run_resume*", "runs_run_try", "runs_run_new"), LEADING),
     # reviewing
