@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from datetime import UTC, timedelta
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -18,6 +19,7 @@ from integrations.addresses import look_up
 from integrations.models import Delivery, Webhook
 from integrations.querysets import DeliveryQuerySet
 from review.rights import Person, actor, need
+from runs.retention import forget
 
 # Seconds between the attempts, give or take a fifth; after the last one it has failed.
 DELAYS = (5, 60, 300, 1800, 7200, 28_800, 86_400)
@@ -136,3 +138,8 @@ def _again(found: DeliveryQuerySet, webhook: Webhook, *, by: Person) -> int:
     if count:
         record("webhook.redelivered", actor=actor(by), target=webhook, data={"deliveries": count})
     return count
+
+
+def forget_old(*, before: datetime, actor: str) -> Iterator[Counter[str]]:
+    """Messages that wait for nothing any more (runs.retention)."""
+    yield from forget(Delivery.objects.exclude(state=State.WAITING), age="created_at", before=before)

@@ -246,7 +246,7 @@ class _Known:
     def __init__(self, pks: Sequence[int]) -> None:
         locked = Result.objects.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
         list(locked.values_list("pk"))  # in this order, as all do who lock several
-        texts = Result.objects.filter(pk__in=pks).only("prompt", "answer").order_by("pk")
+        texts = Result.objects.filter(pk__in=pks).only("prompt", "answer", "digests").order_by("pk")
         self.digests = {result.pk: consensus.digests_of(result) for result in texts.iterator(chunk_size=50)}
         self.said: dict[int, list[Review]] = {pk: [] for pk in self.digests}
         for review in Review.objects.filter(result__in=pks).select_related("item", "bulk").order_by("pk"):

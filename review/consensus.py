@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from classifiers.types import Stage, digest
-from review.models import Claim, QueueItem, Review, text_of
+from classifiers.types import Stage
+from review.models import Claim, QueueItem, Review
 from runs.models import Provenance, Result
 
 UNSURE = "UNSURE"
@@ -73,7 +73,7 @@ def lock_item(pk: int) -> QueueItem:
 
 def lock_result(pk: int) -> Result:
     """Of two who judge a result at the same moment, the later one counts both."""
-    return Result.objects.select_for_update(no_key=True).only("prompt", "answer", "disputed").get(pk=pk)
+    return Result.objects.select_for_update(no_key=True).only("prompt", "answer", "digests", "disputed").get(pk=pk)
 
 
 def reviews_of(result: Result) -> list[Review]:
@@ -95,7 +95,7 @@ def refresh(result: Result, reviews: Sequence[Review], item: QueueItem | None = 
 
 def digests_of(result: Result) -> dict[Stage, str]:
     """Of the texts that there are."""
-    return {stage: digest(text) for stage in Stage if (text := text_of(result, stage)) is not None}
+    return {stage: told for stage in Stage if (told := result.digest_of(stage)) is not None}
 
 
 def made_of(digests: Mapping[Stage, str], reviews: Sequence[Review]) -> dict[str, Any]:

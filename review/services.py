@@ -348,7 +348,7 @@ def _append(act: _Act, said: Sequence[Review]) -> list[Review]:
             categories=list(judgement.categories),
             note=judgement.note,
             blind=act.blind,
-            digest=digest(text_of(act.result, stage) or ""),
+            digest=act.result.digest_of(stage) or digest(""),
             key=judgement.key,
             supersedes=last.get(stage),
             **act.extra,

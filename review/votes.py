@@ -61,7 +61,7 @@ def _reviewers() -> Names:
 
 
 def _digests(numbers: Iterable[int]) -> Mapping[tuple[int, str], str]:
-    texts = Result.objects.filter(pk__in=numbers).only("prompt", "answer")
+    texts = Result.objects.filter(pk__in=numbers).only("prompt", "answer", "digests")
     return {(text.pk, stage): digest for text in texts for stage, digest in consensus.digests_of(text).items()}
 
 

@@ -323,6 +323,10 @@ def resume_run(run: Run, *, actor: str) -> Run:
             f"Run {run.pk} is done: nothing is left to resume. Its errors can be judged again with --retry-errors."
         )
     leases.release_dead(run)
+    if run.chunks.unfinished().filter(payload="").exists():
+        raise ConflictError(
+            f"Prompts of run {run.pk} were let go by retention before they were judged. Make a new run."
+        )
     if busy := run.chunks.filter(state=Chunk.State.HELD).values_list("holder", flat=True).first():
         raise ConflictError(
             f"Run {run.pk} is being worked on by {busy}. Wait for it, or stop it with: manage.py cancel_run {run.pk}. "

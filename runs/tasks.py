@@ -8,17 +8,19 @@ import socket
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from runs import live, services
+from runs import live, retention, services
 from runs.configuration import Configuration
 from runs.discretion import discreetly
 from runs.models import Run
 
 # A chunk that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
 BACKLOG = timedelta(hours=1)
+TURN = 20.0  # seconds
 
 
 def enqueue_run(run: Run) -> int:
@@ -54,6 +56,20 @@ def start_scheduled_run(configuration: str, name: str, *, due: str, policy: str 
             run = services.create_run(chosen, actor=f"schedule:{name}", name=named, queued=True, policy=policy)
     enqueue_run(run)
     return run.pk
+
+
+def look_after_retention() -> int:
+    """Once a day; asked by several machines at once, it does no harm. Gives the number of tasks."""
+    if not retention.is_due() or not cache.add("runs.retention.asked", True, timeout=BACKLOG.total_seconds()):
+        return 0
+    async_task("runs.tasks.apply_retention")
+    return 1
+
+
+def apply_retention() -> None:
+    """For a while, so that chunks get their turn; then it goes on as another task."""
+    if not retention.apply(actor=worker(), seconds=TURN)[1]:
+        async_task("runs.tasks.apply_retention")
 
 
 def beat() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
 
 from audit.models import AuditEvent
 from audit.services import JSONValue, commitment
@@ -13,6 +15,8 @@ from classifiers.types import Judgement, Stage, StageOutcome
 from moderation import policies
 from runs.models import Result, Run, Verdict
 from runs.recording import classification_of, result_commitment
+
+SAVED, LET_GO = "run.chunk_saved", "run.texts_let_go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +32,60 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """``earlier``: in the form of the time before policies, when the machine's labels were part of it."""
+    """``earlier``: in the form of the time before policies, when the machine's labels were part of it. ``let_go``: when
+    retention took the texts out of it."""
 
     digest: str
     earlier: bool
+    let_go: datetime | None = None
 
     def holds_for(self, result: Result, verdicts: Sequence[Verdict]) -> bool:
         commit = _earlier_commitment if self.earlier else result_commitment
         return self.digest == commit(result, verdicts)
 
+    @property
+    def reason(self) -> str:
+        if self.let_go:
+            return f"is not as it was when retention let its texts go, at {self.let_go:%Y-%m-%d %H:%M} UTC."
+        return "is not as it was when the audit trail recorded it."
+
 
 def discrepancies(run: Run) -> Iterator[Discrepancy]:
-    """What was changed, put in or taken out behind the services' back. Judged again, a result has its newest commitment.
+    """What was changed, put in or taken out behind the services' back. Judged again, a result has its newest commitment,
+    and so has one whose texts retention let go, having seen that they were as recorded.
 
     The trail commits to what the classifiers said; the labels must be what the policy of the run makes of that. This
     says nothing about the trail itself: audit.services.verify does.
     """
     if run.policy_version_id != _policy_of(run):
         yield Discrepancy(None, "is not labelled under the policy that the audit trail names.")
-    committed, rules = _commitments(run), policies.rules_of(run.policy_version)
+    committed, rules = commitments(run), policies.rules_of(run.policy_version)
     results = Result.objects.filter(run=run).defer("metadata").order_by("position").prefetch_related("verdicts")
     for result in results.iterator(chunk_size=1000):
         expected, verdicts = committed.pop(str(result.position), None), list(result.verdicts.all())
         if expected is None:
             yield Discrepancy(result.position, "was never recorded in the audit trail.")
         elif not expected.holds_for(result, verdicts):
-            yield Discrepancy(result.position, "is not as it was when the audit trail recorded it.")
+            yield Discrepancy(result.position, expected.reason)
         elif not _follows(result, verdicts, rules):
             yield Discrepancy(result.position, "has labels that do not follow from what was said of it and its policy.")
     for position in sorted(map(int, committed)):
         yield Discrepancy(position, "was recorded in the audit trail and is gone.")
 
 
-def _commitments(run: Run) -> dict[str, Committed]:
+Commitments: TypeAlias = "dict[str, Committed]"
+
+
+def commitments(run: Run) -> Commitments:
+    """By position: to a result as it was saved last, or to what retention left of it."""
     saved = AuditEvent.objects.filter(
-        action="run.chunk_saved", target_type=run._meta.label_lower, target_id=str(run.pk)
+        action__in=(SAVED, LET_GO), target_type=run._meta.label_lower, target_id=str(run.pk)
     ).order_by("sequence")
     committed: dict[str, Committed] = {}
     for event in saved.iterator(chunk_size=100):
         earlier = "policy" not in event.details
-        committed |= {position: Committed(made, earlier) for position, made in event.details["results"].items()}
+        let_go = event.time if event.action == LET_GO else None
+        committed |= {place: Committed(made, earlier, let_go) for place, made in event.details["results"].items()}
     return committed
 
 

@@ -315,7 +315,8 @@ if (SAFETY_STORE_TEXT := env("STORE_TEXT", "full")) not in ("full", "redacted", 
     raise ImproperlyConfigured(f"AI_SAFETY_MONITOR_STORE_TEXT is {SAFETY_STORE_TEXT!r}; use full, redacted or none.")
 SAFETY_REDACTOR = env("REDACTOR", "pii")
 # What ``model`` may name at /v1/chat/completions and /v1/responses: who answers, and who judges prompt and answer. A block
-# is told by a refusal ("refuse"), or by an error ("error"); REFUSAL is its text.
+# is told by a refusal ("refuse"), or by an error ("error"); REFUSAL is its text. With "redact" an answer in which REDACTOR
+# alone finds what blocks is given with placeholders in these places, if it then passes; all else is refused.
 SAFETY_ROUTES = {
     "openai": {"GENERATOR": "openai", "INPUT": ["openai"], "OUTPUT": ["openai"], "ON_BLOCK": "refuse"},
     "local": {
@@ -336,7 +337,7 @@ SAFETY_WATCHDOG_SECONDS = env_int("WATCHDOG_SECONDS", 120)
 # What run_workers calls now and then, so that work which a killed process left is taken up.
 SAFETY_REQUEUE = [
     *("runs.tasks.requeue_lost", "review.tasks.requeue_lost", "review.tasks.requeue_exports"),
-    "governance.tasks.requeue_lost",
+    *("governance.tasks.requeue_lost", "runs.tasks.look_after_retention"),
 ]
 # How run_workers learns which processes hold work that takes long, and are not to be taken for stuck.
 SAFETY_HOLDERS = ["runs.leases.holders", "governance.jobs.holders"]
@@ -357,6 +358,18 @@ SAFETY_VOTES = "review.votes.votes"
 # Where exports that are written in the background lie, for all machines that work or serve, and for how many days.
 SAFETY_EXPORTS = Path(env("EXPORTS") or CACHE_DIR / "exports")
 SAFETY_EXPORT_DAYS = env_int("EXPORT_DAYS", 7)
+
+# For how many days what is kept, 0 for ever, and what lets go of it then (runs.retention): texts, those of live runs, what
+# providers sent, logs of runs, messages to webhooks.
+SAFETY_RETENTION = {
+    "texts": ("runs.retention.let_texts_go", env_int("KEEP_TEXT_DAYS", 0)),
+    "live texts": ("runs.retention.let_live_texts_go", env_int("KEEP_LIVE_TEXT_DAYS", 0)),
+    "payloads": ("runs.retention.forget_payloads", env_int("KEEP_PAYLOAD_DAYS", 0)),
+    "run logs": ("runs.retention.forget_logs", env_int("KEEP_LOG_DAYS", 0)),
+    "deliveries": ("integrations.deliveries.forget_old", env_int("KEEP_DELIVERY_DAYS", 0)),
+}
+# How retention learns which results people have yet to judge.
+SAFETY_NEEDED = "review.holds.needed"
 
 # What run_workers calls every few seconds: it must be cheap.
 SAFETY_LOOKS = ["integrations.tasks.look", "governance.tasks.look_for_drift"]

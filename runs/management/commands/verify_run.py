@@ -12,9 +12,11 @@ from itertools import islice
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import Count, Max
 
 from audit.management.base import SafetyCommand
 from runs import services
+from runs.models import Result, Run
 from runs.verification import discrepancies
 
 SHOWN = 20
@@ -32,4 +34,11 @@ class Command(SafetyCommand):
         if found:
             more = "\nThere are more." if len(found) > SHOWN else ""
             raise CommandError("\n".join(found[:SHOWN]) + more)
-        return f"Run {run.pk}: every result is as the audit trail recorded it."
+        return f"Run {run.pk}: every result is as the audit trail recorded it.{_let_go(run)}"
+
+
+def _let_go(run: Run) -> str:
+    gone = Result.objects.filter(run=run, texts=Result.Texts.LET_GO).aggregate(n=Count("pk"), last=Max("let_go_at"))
+    if not gone["n"]:
+        return ""
+    return f" The texts of {gone['n']} were let go by retention, the last at {gone['last']:%Y-%m-%d %H:%M} UTC."
