@@ -55,21 +55,17 @@ def measure_injection(data: Path) -> list[str]:
     found += _disguised(detector, short[:50], own[:50])
     found.append(_rules_alone([e for name in list(seen)[:7] for e in seen[name]] + own))
     found += ["", "Sets kept apart, neither trained nor tuned on:", ""]
-    apart = list(kept_apart.own())
-    found += [
-        *_by_kind("written for this", detector, apart),
-        *_by_kind("AgentDojo", detector, kept_apart.AGENTDOJO.examples(data)),
-    ]
-    attacks = [e for e in apart if e.label and _can_be_hidden(e.text)]
-    return [*found, *_disguised(detector, attacks[:50], [e for e in apart if not e.label][:50])]
+    for name, apart in (("written first", kept_apart.first()), ("written second", kept_apart.second())):
+        found += _by_kind(name, detector, both := list(apart))
+        attacks = [e for e in both if e.label and _can_be_hidden(e.text)]
+        found += _disguised(detector, attacks[:50], [e for e in both if not e.label][:50])
+    return [*found, *_by_kind("AgentDojo", detector, kept_apart.AGENTDOJO.examples(data))]
 
 
 def _seen(data: Path) -> dict[str, list[Example]]:
-    trained = [
-        r for source in injection.TRAINING[:4] for e in source.examples(data) if e.label and (r := _runs(e.text))
-    ]
+    trained = [r for source in injection.TRAINING[:4] for e in source.examples(data) if e.label and (r := runs(e.text))]
     known = set().union(*trained)
-    return {s.name: [e for e in s.examples(data) if not e.label or _is_new(e.text, known)] for s in injection.TEST}
+    return {s.name: [e for e in s.examples(data) if not e.label or is_new(e.text, known)] for s in injection.TEST}
 
 
 def _can_be_hidden(text: str) -> bool:
@@ -144,14 +140,14 @@ def _own_triggers() -> list[str]:
     return file.read_text().splitlines()
 
 
-def _runs(text: str) -> set[tuple[str, ...]]:
+def runs(text: str) -> set[tuple[str, ...]]:
     said = re.findall(r"\w+", text.lower())
     return set(zip(*(said[i:] for i in range(5)), strict=False))
 
 
-def _is_new(text: str, known: set[tuple[str, ...]]) -> bool:
-    runs = _runs(text)
-    return not runs or len(runs & known) < len(runs) / 2
+def is_new(text: str, known: set[tuple[str, ...]]) -> bool:
+    its = runs(text)
+    return not its or len(its & known) < len(its) / 2
 
 
 if __name__ == "__main__":
