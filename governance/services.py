@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from audit.services import record
-from classifiers.curves import Aim
+from classifiers.curves import RESAMPLES, Aim
 from classifiers.errors import InputError, NotFoundError
 from classifiers.labelled import Columns, Labelled, digest_of, read_labelled
 from classifiers.measuring import Calibrated, Paired, Picked, Said, calibrate, choose_threshold, compare, judge, measure
@@ -164,11 +164,11 @@ def find_evaluation(pk: int) -> Evaluation:
     return evaluation
 
 
-def compare_evaluations(first: Evaluation, second: Evaluation, *, seed: int = 0) -> Paired:
+def compare_evaluations(first: Evaluation, second: Evaluation, *, seed: int = 0, resamples: int = RESAMPLES) -> Paired:
     """Paired, on the same texts. Raises InputError when the data are not the same."""
     if first.data_digest != second.data_digest:
         raise InputError(f"Evaluations {first.pk} and {second.pk} are on different data. Compare those on the same.")
-    return compare(first.scores.said, second.scores.said, seed=seed)
+    return compare(first.scores.said, second.scores.said, seed=seed, resamples=resamples)
 
 
 def compare_all(evaluations: Iterable[Evaluation]) -> Mapping[int, Paired]:

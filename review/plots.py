@@ -44,28 +44,28 @@ def sweep(points: Sequence[SweepPoint], *, recall: bool) -> Curves:
         kinds.insert(1, ("recall", "line line-2", lambda point: point.recall))
     curves = [Curve(name, kind, _polyline(points, value)) for name, kind, value in kinds]
     names = ", ".join(curve.name for curve in curves)
-    return Curves(f"{names} at {len(points)} thresholds from 0 to 1.", curves, list(_grid()), list(_scale()))
+    return Curves(f"{names} at {len(points)} thresholds from 0 to 1.", curves, list(grid()), list(scale()))
 
 
 def _polyline(points: Sequence[SweepPoint], value: Callable[[SweepPoint], float | None]) -> str:
     known = [(point.threshold, share) for point in points if (share := value(point)) is not None]
-    return " ".join(f"{_x(threshold):.1f},{_y(share):.1f}" for threshold, share in known)
+    return " ".join(f"{x_at(threshold):.1f},{y_at(share):.1f}" for threshold, share in known)
 
 
-def _grid() -> list[Line]:
-    across = [Line(LEFT, _y(share), WIDTH, _y(share), "axis" if share == 0 else "grid") for share in TICKS]
-    return [*across, *(Line(_x(share), TOP, _x(share), BASE) for share in TICKS)]
+def grid() -> list[Line]:
+    across = [Line(LEFT, y_at(share), WIDTH, y_at(share), "axis" if share == 0 else "grid") for share in TICKS]
+    return [*across, *(Line(x_at(share), TOP, x_at(share), BASE) for share in TICKS)]
 
 
-def _scale() -> list[Text]:
-    beside = [Text(LEFT - 6, _y(share) + 4, f"{share:.0%}", "end") for share in TICKS]
+def scale() -> list[Text]:
+    beside = [Text(LEFT - 6, y_at(share) + 4, f"{share:.0%}", "end") for share in TICKS]
     ends: dict[float, str] = {0: "start", 1: "end"}
-    return [*beside, *(Text(_x(share), BASE + 18, f"{share:g}", ends.get(share, "middle")) for share in TICKS)]
+    return [*beside, *(Text(x_at(share), BASE + 18, f"{share:g}", ends.get(share, "middle")) for share in TICKS)]
 
 
-def _x(threshold: float) -> float:
+def x_at(threshold: float) -> float:
     return LEFT + threshold * (WIDTH - LEFT)
 
 
-def _y(share: float) -> float:
+def y_at(share: float) -> float:
     return BASE - share * (BASE - TOP)

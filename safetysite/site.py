@@ -42,6 +42,12 @@ ENTRIES = (
         "moderation.view_policy",
         "What counts as harm, and from which score on.",
     ),
+    Entry(
+        "Evaluations",
+        "admin:governance_evaluation_changelist",
+        "governance.view_evaluation",
+        "How good each classifier is against labelled texts.",
+    ),
     Entry("Try a text", "admin:runs_run_try", "runs.moderate", "See what the checks say of a text of yours."),
     Entry(
         "Drift",

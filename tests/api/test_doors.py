@@ -13,6 +13,13 @@ SAME = {
     "audit_check": "POST audit-checks/",
     "governance_driftassessment_changelist": "GET drift/",
     "governance_driftassessment_of": "GET drift/",
+    "governance_evaluation_changelist": "GET evaluations/, GET evaluation-jobs/",
+    "governance_evaluation_new": "POST evaluations/",
+    "governance_evaluation_change": "GET evaluations/{id}/, GET evaluations/{id}/threshold/",
+    "governance_evaluation_paired": "GET evaluations/{id}/comparison/",
+    "governance_evaluationjob_change": "GET evaluation-jobs/{id}/",
+    "governance_evaluationjob_state": "GET evaluation-jobs/{id}/",
+    "governance_evaluationjob_cancel": "POST evaluation-jobs/{id}/cancel/",
     "integrations_apitoken_changelist": "GET tokens/",
     "integrations_apitoken_revoke": "POST tokens/{id}/revoke/",
     "integrations_delivery_changelist": "GET deliveries/",
@@ -117,9 +124,6 @@ PEOPLE_ONLY = {"integrations_apitoken_add", "login", "logout", "password_change"
 NO_ACT = {"index", "app_list", "autocomplete", "view_on_site", "jsi18n", "review_result_actions"}
 # Operations for which the console has no page of their own.
 ONLY_API = {
-    *("GET evaluations/", "POST evaluations/", "GET evaluations/{id}/", "GET evaluations/{id}/comparison/"),
-    *("GET evaluations/{id}/threshold/", "GET evaluation-jobs/", "GET evaluation-jobs/{id}/"),
-    "POST evaluation-jobs/{id}/cancel/",
     *("GET categories/", "GET classifiers/", "GET classifiers/{alias}/", "GET generators/", "GET generators/{alias}/"),
     *("GET audit-checks/", "GET audit-checks/{id}/", "GET tokens/{id}/", "GET webhooks/{id}/"),
     "POST runs/{id}/retry-errors/",  # the console's counterpart is a command

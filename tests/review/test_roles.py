@@ -9,11 +9,15 @@ import pytest
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
-from classifiers.types import Stage
+from classifiers.labelled import Labelled
+from classifiers.types import Stage, Subject
+from governance import jobs
+from governance.services import Data, Wish, evaluate_classifier
 from integrations.models import Webhook
 from integrations.services import create_token
 from moderation import policies
 from moderation.models import ClassifierVersion
+from moderation.services import Choice
 from review import handout, queues
 from review.models import BulkAction, Queue, SavedView
 from runs.models import RunLog, Verdict
@@ -76,6 +80,11 @@ TABLE = {
     **dict.fromkeys(("review_queue_export", "review_export_run"), LEADING),
     **dict.fromkeys(("review_export_changelist", "review_export_add*", "review_export_change"), LEADING),
     **dict.fromkeys(("review_export_state", "review_export_cancel*", "review_export_download"), LEADING),
+    **dict.fromkeys(("governance_evaluation_changelist", "governance_evaluation_change"), READING),
+    **dict.fromkeys(("governance_evaluation_paired", "governance_evaluationjob_change"), READING),
+    "governance_evaluationjob_state": READING,
+    "governance_evaluation_new": LEADING,
+    "governance_evaluationjob_cancel*": LEADING,
     # programs
     **dict.fromkeys(("integrations_apitoken_changelist", "integrations_apitoken_add"), EVERYBODY),
     "integrations_apitoken_revoke*": "nora anna",  # whose it is, and who looks after all
@@ -130,7 +139,11 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
     webhook = Webhook.objects.create(name="x", url="https://example.org/", events=["run.finished"], secret="whsec_eA==")
     message = webhook.deliveries.create(message_id="msg_1", event="run.finished", body="{}", state="FAILED")
     policy = policies.create_policy("Team", policies.Content(), note="x", actor="test")
+    labelled = Data("x", {}, [Labelled(Subject("toxic", Stage.INPUT), True)])
+    evaluation = evaluate_classifier(Choice("fake"), labelled, Wish(), policy=None, actor="test")
     numbers = {
+        "governance_evaluationjob": jobs.ask(labelled, Wish(), aliases=["fake"], actor="test").pk,
+        "governance_evaluation": evaluation.pk,  # after the longer name that begins with it
         "integrations_apitoken": token.pk,
         "integrations_webhook": webhook.pk,
         "integrations_delivery": message.pk,

@@ -32,23 +32,11 @@ from classifiers.measuring import FITS
 from governance import services
 from governance.models import Evaluation
 from governance.services import Data, Wish
+from governance.words import FIGURES
 from moderation.policies import chosen
 from moderation.services import Choice, check_alias
 from runs.management.pipeline import add_source_arguments, source_of
 from runs.services import find_run
-
-SHOWN = {
-    "auprc": "AUPRC",
-    "roc_auc": "ROC-AUC",
-    "f1": "F1 as it stands",
-    "best_f1": "F1 at its best (optimistic)",
-    "precision": "precision",
-    "recall": "recall",
-    "false_positive_rate": "false positives",
-    "recall_at_1_percent_fpr": "recall at 1 % false positives",
-    "recall_at_5_percent_fpr": "recall at 5 % false positives",
-    "expected_calibration_error": "calibration error",
-}
 
 
 class Command(SafetyCommand):
@@ -144,7 +132,7 @@ def _as_text(made: Sequence[Evaluation]) -> str:
     head = [f"{first.n} texts, {first.toxic} of them toxic ({first.dataset})"]
     names = ["", *(e.alias for e in made)]
     rows = [["could not be judged", *(str(e.errors) for e in made)]]
-    rows += [[title, *(_figure(e.figures[name]) for e in made)] for name, title in SHOWN.items()]
+    rows += [[title, *(_figure(e.figures[name]) for e in made)] for name, title in FIGURES.items()]
     rows += [[f"seconds a text, {name}", *(f"{e.seconds.get(name, 0):.4f}" for e in made)] for name in ("p50", "p95")]
     return "\n".join(
         [*head, "", table(names, rows), *_fits(made), *_compared(made), *_by_category(made), _stored(made)]

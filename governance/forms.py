@@ -1,0 +1,118 @@
+"""What a person fills in to have classifiers, or a run, evaluated. Errors stand beside their fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from classifiers.curves import Aim
+from classifiers.labelled import Columns
+from classifiers.measuring import FITS
+from governance import uploads
+from governance.services import MAX_NAME, Data, Wish
+from moderation.services import aliases
+
+AIMS = (
+    ("", "none"),
+    ("f1", "the best F1"),
+    ("precision", "this precision"),
+    ("recall", "this recall"),
+    ("fpr", "this share of false positives"),
+    ("cost", "the least cost, a miss being as bad as so many false positives"),
+)
+MAX_COLUMN = 200
+
+
+class PickForm(forms.Form):
+    """How a threshold is chosen."""
+
+    kind = forms.ChoiceField(choices=AIMS[1:], initial="f1", label="Choose one for")
+    value = forms.FloatField(required=False, min_value=0, label="Target", widget=forms.NumberInput({"step": "any"}))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, label_suffix="", **options)
+
+    @property
+    def aim(self) -> Aim:
+        return Aim(self.cleaned_data["kind"], self.cleaned_data["value"] or 0.0)
+
+
+def _column(label: str, help_text: str = "") -> forms.CharField:
+    return forms.CharField(required=False, max_length=MAX_COLUMN, label=label, help_text=help_text)
+
+
+class EvaluationForm(forms.Form):
+    """The fields of the REST body, with a file in place of its rows."""
+
+    classifiers = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label="Which classifiers"
+    )
+    run = forms.IntegerField(required=False, min_value=1, label="or what this run said", help_text="Its number.")
+    file = forms.FileField(label="Labelled file", help_text=f"One of {', '.join(uploads.KINDS)}.")
+    label = _column("Column of the label", "Found by itself for the usual names: label, toxic, hateful, …")
+    text = _column("Column of the text", "Found by itself for the usual names.")
+    everything = forms.ChoiceField(
+        required=False,
+        choices=[("", "no, there is a label"), ("SAFE", "all are SAFE"), ("TOXIC", "all are TOXIC")],
+        label="Is all of it alike?",
+        help_text="For a set of harmless texts, whose flagged share is that of false positives.",
+    )
+    toxic = _column("Labels that mean toxic", "Beside 1, true, toxic, …; several with commas between.")
+    safe = _column("Labels that mean safe", "Beside 0, false, safe, …")
+    toxic_from = forms.FloatField(
+        required=False, label="Toxic from this number on", widget=forms.NumberInput({"step": "any"})
+    )
+    category = _column("Column of the category", "Texts are counted apart for each value.")
+    prompt = _column("Column of the prompt", "The texts are answers to these.")
+    answers = forms.BooleanField(required=False, label="The texts are answers, without their prompts")
+    sources = _column("Column of the documents", "That an answer should rest on, for the check grounding.")
+    name = forms.CharField(
+        required=False, max_length=MAX_NAME, help_text="Left empty, it says what was held against which file."
+    )
+    policy = forms.CharField(
+        required=False,
+        max_length=120,
+        help_text="NAME or NAME@3: whose thresholds decide. Left empty, the default one; none: the classifiers' own word.",
+    )
+    calibration = forms.ChoiceField(required=False, choices=[("", "none"), *((name, name) for name in FITS)])
+    kind = forms.ChoiceField(required=False, choices=AIMS, label="Choose a threshold for")
+    value = forms.FloatField(required=False, min_value=0, label="Target", widget=forms.NumberInput({"step": "any"}))
+    share = forms.FloatField(
+        initial=0.5,
+        min_value=0.05,
+        max_value=0.95,
+        label="Share to fit on",
+        widget=forms.NumberInput({"step": "any"}),
+        help_text="Of the texts. Calibration and threshold are told of on the others.",
+    )
+    cost = forms.FloatField(
+        required=False, min_value=0, label="Cost of a thousand texts", widget=forms.NumberInput({"step": "any"})
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, label_suffix="", **options)
+        fields: Any = self.fields
+        fields["classifiers"].choices = [(alias, alias) for alias in sorted(aliases("classifier"))]
+
+    @property
+    def wish(self) -> Wish:
+        given = self.cleaned_data
+        aim = Aim(given["kind"], given["value"] or 0.0) if given["kind"] else None
+        return Wish(given["name"], given["calibration"], aim, given["share"], cost_per_thousand=given["cost"])
+
+    def read(self) -> Data:
+        """The labelled texts of the file. Raises InputError."""
+        given = self.cleaned_data
+        columns = Columns(
+            **{name: given[name] for name in ("label", "toxic_from", "category", "prompt", "everything")},
+            toxic=_several(given["toxic"]),
+            safe=_several(given["safe"]),
+            output=given["answers"],
+        )
+        source = {"text_column": given["text"] or None, "sources_column": given["sources"] or None}
+        return uploads.read_file(given["file"].name, given["file"].chunks(), columns, **source)
+
+
+def _several(given: str) -> tuple[str, ...]:
+    return tuple(value.strip() for value in given.split(",") if value.strip())

@@ -1,0 +1,126 @@
+"""The list of evaluations, and the page of one beside others on the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from classifiers.curves import RESAMPLES
+from classifiers.errors import InputError
+from classifiers.measuring import Paired, Picked
+from governance import jobs, plots, services
+from governance.forms import PickForm
+from governance.models import Evaluation, EvaluationJob
+from governance.views.pages import SEE, show
+from governance.words import FIGURES
+from moderation.policies import in_force
+from review.rights import need
+from review.views.pages import number
+from runs.views.pages import address
+
+SIZE, OTHERS, MOST_BESIDE = 50, 20, 5
+# Of more texts fewer resamples are drawn while somebody waits.
+MANY, FEW_RESAMPLES = 20_000, 200
+
+
+@require_GET
+def evaluations(request: HttpRequest) -> HttpResponse:
+    need(request.user, "governance.view_evaluation", SEE)
+    before, found = number(request, "before"), Evaluation.objects.listed()
+    rows = list((found.filter(pk__lt=before) if before else found)[: SIZE + 1])
+    under_way = EvaluationJob.objects.filter(state__in=jobs.UNDER_WAY).defer("rows", "said").order_by("-pk")
+    failed = EvaluationJob.objects.filter(state="FAILED").defer("rows", "said").order_by("-pk")[:3]
+    context = {
+        "title": "Evaluations",
+        "rows": rows[:SIZE],
+        "jobs": [] if before else [*under_way, *failed],
+        "older": address(request, before=rows[SIZE - 1].pk) if len(rows) > SIZE else "",
+        "newer": address(request, before=None) if before else "",
+    }
+    return show(request, "evaluations.html", context)
+
+
+@require_GET
+def evaluation_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One with all its figures, others on the same data beside it, and what thresholds would do."""
+    need(request.user, "governance.view_evaluation", SEE)
+    evaluation = services.find_evaluation(pk)
+    beside = _beside(request, evaluation)
+    together = [evaluation, *beside]
+    pick = PickForm(request.GET) if request.GET.get("kind") else PickForm()
+    picked, why = _picked(evaluation, pick)
+    points = plots.points(evaluation.scores.said)
+    context = {
+        "title": f"Evaluation {pk}",
+        "evaluation": evaluation,
+        "together": together,
+        "beside": beside,
+        "others": Evaluation.objects.comparable(evaluation)[:OTHERS],
+        "figures": [(title, [each.figures[name] for each in together]) for name, title in FIGURES.items()],
+        "times": [(name, [each.seconds.get(name) for each in together]) for name in ("p50", "p95")],
+        "categories": _categories(together),
+        "reliability": [plots.reliability(each.alias, each.bins) for each in together if each.bins],
+        "points": plots.thresholds(points, picked.threshold if picked else None) if points else None,
+        "pick": pick,
+        "picked": picked,
+        "why": why,
+        "policy": evaluation.policy_version or in_force(),
+    }
+    return show(request, "evaluation.html", context)
+
+
+@require_GET
+def paired(request: HttpRequest, pk: int) -> HttpResponse:
+    """The paired tests against those beside it, which take a while."""
+    need(request.user, "governance.view_evaluation", SEE)
+    evaluation = services.find_evaluation(pk)
+    pairs = [(other, _compared(evaluation, other)) for other in _beside(request, evaluation)]
+    context = {"evaluation": evaluation, "pairs": pairs, "resamples": _resamples(evaluation)}
+    return render(request, "admin/governance/_paired.html", context)
+
+
+def _beside(request: HttpRequest, evaluation: Evaluation) -> Sequence[Evaluation]:
+    """The others that were asked for. InputError for one on other data, or for too many."""
+    named = [each for each in request.GET.getlist("with") if each]
+    if not all(each.isascii() and each.isdecimal() and len(each) < 19 for each in named) or len(named) > MOST_BESIDE:
+        raise InputError(f"with names evaluations by their numbers, {MOST_BESIDE} at most.")
+    others = list(Evaluation.objects.comparable(evaluation).filter(pk__in=named))
+    if len(others) < len({*named}):
+        raise InputError("Evaluations are compared on the same data. Choose among those that the page offers.")
+    return others
+
+
+def _compared(one: Evaluation, other: Evaluation) -> Paired:
+    """Looked up where it was worked out before: evaluations never change."""
+    name = f"paired {one.pk} {other.pk} {one.created_at.timestamp()} {other.created_at.timestamp()}"
+    return cache.get_or_set(
+        name.replace(" ", "-"), lambda: services.compare_evaluations(one, other, resamples=_resamples(one))
+    )
+
+
+def _resamples(evaluation: Evaluation) -> int:
+    return RESAMPLES if evaluation.n <= MANY else FEW_RESAMPLES
+
+
+def _picked(evaluation: Evaluation, form: PickForm) -> tuple[Picked | None, str]:
+    """The threshold that was asked for, or why there is none."""
+    if not form.is_bound:
+        return None, ""
+    if not form.is_valid():
+        return None, "Say what the threshold is chosen for, and a target that is a number."
+    try:
+        return services.pick(evaluation, form.aim), ""
+    except InputError as error:
+        return None, error.message
+
+
+def _categories(together: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """Each category with what all of them made of it: the same data have the same categories."""
+    first = together[0].categories
+    by_name = [{each["name"]: each for each in evaluation.categories} for evaluation in together]
+    return [{**each, "made": [known.get(each["name"]) for known in by_name]} for each in first]

@@ -1,0 +1,1 @@
+from tests.review.conftest import cast  # noqa: F401  a fixture
