@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from governance.models import Evaluation, EvaluationJob
-from governance.views import asking, evaluations
+from governance.models import DriftAssessment, Evaluation, EvaluationJob
+from governance.views import asking, drift, evaluations
 from review.admin import Pages
 from review.views.pages import page
 
@@ -26,4 +26,12 @@ class EvaluationJobAdmin(Pages):
         page("<int:pk>/", asking.job_page, "governance_evaluationjob_change"),
         page("<int:pk>/state/", asking.job_state, "governance_evaluationjob_state"),
         page("<int:pk>/cancel/", asking.job_cancel, "governance_evaluationjob_cancel"),
+    )
+
+
+@admin.register(DriftAssessment)
+class DriftAssessmentAdmin(Pages):
+    pages = (
+        page("", drift.of_all, "governance_driftassessment_changelist"),
+        page("<str:alias>/", drift.of_one, "governance_driftassessment_of"),
     )
