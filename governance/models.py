@@ -11,7 +11,7 @@ from classifiers.labelled import Labelled
 from classifiers.measuring import Said
 from classifiers.types import Label, Stage, Subject
 from governance.querysets import DriftQuerySet, EvaluationQuerySet
-from moderation.models import ClassifierVersion, PolicyVersion
+from moderation.models import Adapter, ClassifierVersion, PolicyVersion
 from runs.models import STAGES, Run
 
 
@@ -133,6 +133,27 @@ class EvaluationJob(models.Model):
             Labelled(Subject(text, Stage(stage), prompt=prompt, sources=tuple(sources)), toxic, category)
             for text, stage, prompt, sources, toxic, category in json.loads(self.rows)
         ]
+
+
+class TrainingRun(models.Model):
+    """How an adapter came to be: recipe, data, losses, and what the part of the data showed that it never saw."""
+
+    adapter = models.OneToOneField(Adapter, on_delete=models.PROTECT, related_name="training")
+    evaluation = models.OneToOneField(Evaluation, on_delete=models.PROTECT, related_name="+")
+    recipe = models.JSONField()
+    dataset = models.TextField()
+    # By the names of the parts: how many texts, how many toxic ones, and their digest.
+    data = models.JSONField()
+    # A list of {"step", "loss", "tuning_loss"}.
+    losses = models.JSONField()
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ["view"]
+
+    def __str__(self) -> str:
+        return f"Training of {self.adapter}"
 
 
 def pack(said: Iterable[Said]) -> str:

@@ -155,3 +155,35 @@ class Threshold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.category} from {self.value}"
+
+
+class Adapter(models.Model):
+    """A LoRA folder, known by the digest of its files wherever it lies. Rows never change."""
+
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64)
+    folder = models.TextField()
+    base_model = models.TextField()
+    base_revision = models.TextField()
+    # What stands in its README.md: data, figures, recipe.
+    card = models.TextField()
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ["view"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                name="adapter_name_once",
+                violation_error_message="There is an adapter with this name already.",
+            ),
+            models.UniqueConstraint(
+                fields=["digest"],
+                name="adapter_digest_once",
+                violation_error_message="This adapter is recorded already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -13,6 +13,7 @@ from training.contrasts import contrasts
 from training.data import Row, merged, split
 from training.sources import Example, Source, lines, rows
 
+HELD = 500
 LONGEST = 240  # characters; a short text is cheaper to learn from and no poorer
 RECIPE = Recipe(from_layer=9, batch=24, max_tokens=64, epochs=0.75, learning_rate=5e-4, smoothing=0.02, dtype="float32",
                 quantization="none", device="cpu", threads=1, look_every=40, save_every=10, patience=5)  # fmt: skip
@@ -35,13 +36,14 @@ class Portion:
 
 
 def mix(data: Path) -> dict[str, list[Row]]:
-    """The rows to train on and to tune with. No text of the sets that are kept apart is among them, and no half of a
-    contrast whose other half is."""
+    """The rows to train on, to tune with, and held: comments kept apart, at their natural rate. What is learnt from has no
+    text of the sets that are kept apart, and no half of a contrast whose other half is among them."""
     apart = [Row(e.text, e.label, group=e.kind) for source in KEPT_APART for e in source.examples(data)]
     keys, groups = {row.key for row in apart}, {row.group for row in apart} - {""}
     drawn = merged([*(row for portion in MIX for row in portion.rows(data)), *contrasts()])
     kept = [row for row in drawn if row.key not in keys and row.group not in groups]
-    return split(kept, {"train": 0.95, "tune": 0.05})
+    held = merged(Row(e.text, e.label) for e in KEPT_APART[0].examples(data))
+    return {**split(kept, {"train": 0.95, "tune": 0.05}), "held": sorted(held, key=lambda row: row.key)[:HELD]}
 
 
 def _comments(part: str, paths: Sequence[Path]) -> Iterator[Example]:

@@ -1,0 +1,106 @@
+"""Adapters: trained from labelled texts, measured on a part that training never saw, and recorded with how they came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from audit.services import record
+from classifiers.curves import Aim
+from classifiers.errors import ConflictError, InputError
+from classifiers.labelled import Labelled
+from classifiers.models import folder_digest
+from classifiers.text import unstorable
+from classifiers.types import Stage, Subject
+from governance import services
+from governance.models import Evaluation, TrainingRun
+from governance.services import Data, Wish
+from moderation import services as moderation
+from moderation.models import Adapter
+from moderation.services import Choice
+from training.adapters import ADAPTER, Recipe, Step, losses, train
+from training.cards import write_card
+from training.data import Row, balanced, digest_of
+
+PARTS = ("train", "tune", "held")
+MAX_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training as it is asked for: ``rows`` by part, from what ``dataset`` names, with the command that asked."""
+
+    name: str
+    recipe: Recipe
+    rows: Mapping[str, Sequence[Row]]
+    dataset: str
+    folder: Path
+    command: str = ""
+    alias: str = "gemma"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {
+            part: {"n": len(rows), "toxic": sum(row.toxic for row in rows), "digest": digest_of(rows)}
+            for part, rows in self.rows.items()
+        }
+
+
+def training(plan: Plan) -> Iterator[Step]:
+    """The steps as they are made; a folder that holds a part of this training goes on from it.
+
+    Raises InputError and ConflictError before the first step when it could not be measured or recorded in the end.
+    """
+    if not plan.name.strip() or len(plan.name) > MAX_NAME or unstorable(plan.name):
+        raise InputError(f"An adapter's name is plain text of 1 to {MAX_NAME} characters.")
+    for part in PARTS:
+        balanced(plan.rows[part])
+    moderation.check_alias("classifier", plan.alias)
+    if Adapter.objects.filter(name=plan.name).exists():
+        raise ConflictError(f"There is an adapter {plan.name} already. Choose another name.")
+    return train(plan.recipe, plan.rows["train"], plan.rows["tune"], plan.folder)
+
+
+def finish(plan: Plan, *, actor: str) -> TrainingRun:
+    """Measures the adapter on the held rows, writes its card, and records all of it. ConflictError when it is known."""
+    folder = (plan.folder / ADAPTER).resolve()
+    known = Adapter.objects.filter(digest=folder_digest(folder)).first()
+    if known:
+        raise ConflictError(f"This training gave the adapter {known} again, byte for byte. It is recorded already.")
+    choice = Choice(plan.alias, {"base_model": plan.recipe.base_model, "adapter_path": str(folder)})
+    evaluation = services.evaluate_classifier(
+        choice, _held(plan), Wish(f"{plan.name} on its held texts", aim=Aim("f1")), policy=None, actor=actor
+    )
+    card = write_card(folder, name=plan.name, about=_about(plan, folder, evaluation), evaluation=_shown(evaluation))
+    with transaction.atomic():
+        adapter = Adapter.objects.create(
+            name=plan.name, digest=folder_digest(folder), folder=str(folder), card=card, created_by=actor,
+            base_model=plan.recipe.base_model, base_revision=evaluation.version.revision if evaluation.version else "",
+        )  # fmt: skip
+        run = TrainingRun.objects.create(
+            adapter=adapter, evaluation=evaluation, recipe=asdict(plan.recipe), dataset=plan.dataset, data=plan.data,
+            losses=losses(plan.folder), created_by=actor,
+        )  # fmt: skip
+        record("adapter.trained", actor=actor, target=adapter, data={"digest": adapter.digest, "data": plan.data})
+    return run
+
+
+def _held(plan: Plan) -> Data:
+    rows = [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in plan.rows["held"]]
+    return Data(f"{plan.dataset}, held part", {}, rows)
+
+
+def _about(plan: Plan, folder: Path, evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "base_model": plan.recipe.base_model, "base_revision": evaluation.version.revision if evaluation.version else "",
+        "digest": folder_digest(folder), "command": plan.command, "recipe": asdict(plan.recipe), "data": plan.data,
+        "dataset": plan.dataset,
+    }  # fmt: skip
+
+
+def _shown(evaluation: Evaluation) -> dict[str, Any]:
+    return {name: getattr(evaluation, name) for name in ("n", "errors", "figures", "threshold", "bins")}
