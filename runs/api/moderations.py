@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from audit.rest import Need, Resource, body
 from runs.gateway.askers import Asker
 from runs.gateway.moderating import as_json, moderate
-from runs.gateway.routes import find_classifier
+from runs.gateway.routes import find_classifiers
 from runs.serializers.moderations import ModerationBody, ModerationSerializer
 
 
@@ -20,8 +20,8 @@ class ModerationResource(Resource):
 
     @extend_schema(request=ModerationBody, responses={200: ModerationSerializer})
     def create(self, request: Request) -> Response:
-        """Judges texts by one classifier, in order; a text that cannot be judged is an ERROR among the others."""
+        """Judges texts by one classifier or several, in order; a text that cannot be judged is an ERROR among the others."""
         given = body(ModerationBody, request)
-        alias = find_classifier(given.get("model"))
+        aliases = find_classifiers(given.get("model"))
         asker = Asker.of(self.actor, request.auth)
-        return Response(as_json(alias, moderate(given["texts"], alias=alias, asker=asker)))
+        return Response(as_json(aliases, moderate(given["texts"], aliases=aliases, asker=asker)))

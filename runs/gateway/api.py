@@ -38,8 +38,8 @@ class ModerationProtocol(ProtocolResource):
     needs = {"create": MODERATE}
 
     def create(self, request: Request) -> Response:
-        alias, texts = moderations.read(request.data)
-        return Response(moderations.answer(moderate(texts, alias=alias, asker=self.asker), alias))
+        aliases, texts = moderations.read(request.data)
+        return Response(moderations.answer(moderate(texts, aliases=aliases, asker=self.asker), aliases))
 
 
 class ModelProtocol(ProtocolResource):

@@ -10,7 +10,7 @@ from classifiers.errors import TransientError
 from classifiers.types import Classification, Label, Stage
 from runs.gateway.exchanges import SOON, Exchange, ModerationWish, UnjudgedError
 from runs.gateway.moderating import MOST, Moderated, safety
-from runs.gateway.routes import find_classifier
+from runs.gateway.routes import find_classifier, find_classifiers
 from runs.gateway.wire import FieldError, Fields, checked, new_id
 from runs.recording import printable
 
@@ -22,8 +22,8 @@ CATEGORIES = (
 TEXTS = f"a text, or an array of 1 to {MOST} texts or of parts like {{'type': 'text', 'text': …}}"
 
 
-def read(body: Any) -> tuple[str, list[str]]:
-    """The alias of the classifier, and the texts. Raises InputError."""
+def read(body: Any) -> tuple[tuple[str, ...], list[str]]:
+    """The aliases of the classifiers, and the texts. Raises InputError."""
     fields = Fields(checked(body))
     model = fields.text("model")
     given = fields.take("input", (str, list), TEXTS, required=True)
@@ -31,7 +31,7 @@ def read(body: Any) -> tuple[str, list[str]]:
     texts = [given] if isinstance(given, str) else [_text(entry, place) for place, entry in enumerate(given)]
     if not 0 < len(texts) <= MOST:
         raise FieldError("input", f"input must be {TEXTS}; this has {len(texts)}.")
-    return find_classifier(model), texts
+    return find_classifiers(model), texts
 
 
 def _text(entry: Any, place: int) -> str:
@@ -45,14 +45,14 @@ def _text(entry: Any, place: int) -> str:
     raise FieldError(f"input[{place}]", f"input must be {TEXTS}.")
 
 
-def answer(moderated: Sequence[Moderated], model: str) -> dict[str, Any]:
+def answer(moderated: Sequence[Moderated], aliases: Sequence[str]) -> dict[str, Any]:
     """Raises UnjudgedError when one text could not be judged and does not pass: nobody must take it for safe."""
     for place, each in enumerate(moderated):
-        if each.classification.label is Label.ERROR and not each.degraded:
-            reason = printable(each.classification.reason)
+        if each.judged.label is Label.ERROR and not each.degraded:
+            reason = printable(each.together.reason)
             raise UnjudgedError(f"Text {place} could not be judged: {reason}", retry_after=SOON)
-    results = [{**result(each.classification), **_where(each)} for each in moderated]
-    return {"id": new_id("modr-"), "model": model, "results": results, "safety": safety(moderated)}
+    results = [{**result(each.together), **_where(each)} for each in moderated]
+    return {"id": new_id("modr-"), "model": ",".join(aliases), "results": results, "safety": safety(moderated)}
 
 
 def _where(moderated: Moderated) -> dict[str, Any]:

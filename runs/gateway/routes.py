@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from django.conf import settings
 
-from classifiers.errors import NotFoundError
+from classifiers.errors import InputError, NotFoundError
 from classifiers.upstream import ChatServer, Generator, Served, Upstream
 from moderation import services as moderation
 from moderation.services import Choice, aliases
 from runs.live import Line
+from runs.requests import MAX_CHECKS
 
 # What an unchanged client of OpenAI's asks for; here it is the classifier of SAFETY_MODERATION_MODEL.
 OPENAI_NAMES = ("omni-moderation", "text-moderation")
@@ -62,6 +63,16 @@ def find_classifier(model: str | None) -> str:
         return model
     known = ", ".join(sorted(aliases("classifier")))
     raise UnknownModelError(f"There is no classifier {model[:100]!r} here. model names one of: {known}.")
+
+
+def find_classifiers(model: str | None) -> tuple[str, ...]:
+    """Those that ``model`` stands for: one, or several as in ``toxicity,pii``. Raises InputError and UnknownModelError."""
+    if model is None or model in aliases("classifier"):
+        return (find_classifier(model),)
+    named = [name.strip() for name in model.split(",")]
+    if len(named) > MAX_CHECKS:
+        raise InputError(f"At most {MAX_CHECKS} classifiers judge a text at once; these are {len(named)}.")
+    return tuple(dict.fromkeys(map(find_classifier, named)))
 
 
 def upstream_of(route: Route) -> Upstream:

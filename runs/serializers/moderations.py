@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from classifiers.types import Label
 from runs.gateway.moderating import MOST
+from runs.requests import MAX_CHECKS
 
 MAX_ALIAS = 100
 
@@ -18,7 +19,9 @@ class Text(serializers.CharField):
 class ModerationBody(serializers.Serializer):
     texts = serializers.ListField(child=Text(), min_length=1, max_length=MOST)
     model = serializers.CharField(
-        required=False, max_length=MAX_ALIAS, help_text="Alias of a classifier; that of the settings if left out."
+        required=False,
+        max_length=MAX_CHECKS * MAX_ALIAS,
+        help_text="Alias of a classifier, or of several: toxicity,pii; that of the settings if left out.",
     )
 
 
@@ -29,7 +32,7 @@ class SpanSerializer(serializers.Serializer):
     score = serializers.FloatField(allow_null=True)
 
 
-class ModeratedSerializer(serializers.Serializer):
+class SaidOfTextSerializer(serializers.Serializer):
     """What was said of one text. ERROR: it could not be judged, which never counts as safe."""
 
     label = serializers.ChoiceField(choices=[(label.value, label.value.capitalize()) for label in Label])
@@ -39,6 +42,16 @@ class ModeratedSerializer(serializers.Serializer):
     thresholds = serializers.DictField(child=serializers.FloatField(), help_text="That were applied.")
     spans = SpanSerializer(many=True)
     reason = serializers.CharField(help_text="For people; empty where there is none.")
+
+
+class CheckedSerializer(SaidOfTextSerializer):
+    check = serializers.CharField(help_text="Alias of the classifier.")
+
+
+class ModeratedSerializer(SaidOfTextSerializer):
+    """What was said of one text by all together, TOXIC if one says so, else ERROR if one could not judge; and by each."""
+
+    checks = CheckedSerializer(many=True)
     result = serializers.IntegerField(allow_null=True, help_text="The result that keeps it, if such are kept.")
 
 
@@ -49,7 +62,7 @@ class ModerationSafetySerializer(serializers.Serializer):
 
 
 class ModerationSerializer(serializers.Serializer):
-    model = serializers.CharField(help_text="Alias of the classifier that judged.")
+    model = serializers.CharField(help_text="Alias of the classifier that judged, or of the several that did.")
     run = serializers.IntegerField(allow_null=True, help_text="The live run that keeps the results.")
     results = ModeratedSerializer(many=True)
     safety = ModerationSafetySerializer()

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from classifiers.errors import InputError
-from classifiers.types import Classification, Label
+from classifiers.types import Classification
 from moderation.services import aliases, check_alias
 from runs.gateway.askers import Asker
 from runs.gateway.moderating import moderate
@@ -40,15 +40,12 @@ def _judged(request: HttpRequest, text: str, chosen: list[str]) -> dict[str, Any
     for alias in chosen:
         check_alias("classifier", alias)
     asker = Asker.of(pages.actor(request))
-    said = {alias: moderate([text], alias=alias, asker=asker)[0] for alias in dict.fromkeys(chosen)}
-    labels = {each.classification.label for each in said.values()}
+    (moderated,) = moderate([text], aliases=list(dict.fromkeys(chosen)), asker=asker)
+    said = [(each.check, each.classification) for each in moderated.judged.judgements]
     return {
         "text": text,
-        "label": next(label for label in (Label.TOXIC, Label.ERROR, Label.SAFE) if label in labels),
-        "said": [
-            (alias, each, _scores(each.classification), _found(each.classification, text))
-            for alias, each in said.items()
-        ],
+        "moderated": moderated,
+        "said": [(alias, c, _scores(c), _found(c, text)) for alias, c in said],
     }
 
 

@@ -44,6 +44,12 @@ class TestByOpenAIsClient:
         assert of == scores
         assert told.category_applied_input_types.model_dump(by_alias=True) == {name: ["text"] for name in CATEGORIES}
 
+    def test_several_classifiers_as_one(self, site: Site, stub: StubServer) -> None:
+        (told,) = site().moderations.create(model="stub,fake", input="toxic idiot").results
+        assert told.flagged
+        assert told.categories.harassment
+        assert extra(told, "other_categories")["toxic"] == {"flagged": True, "score": 0.9}
+
     def test_several_texts_in_their_order(self, site: Site, stub: StubServer) -> None:
         told = site().moderations.create(model="stub", input=["I kill", "I sing", "idiot"])
         assert [each.flagged for each in told.results] == [True, False, True]
@@ -168,6 +174,27 @@ class TestOurOwnShape:
         assert (answer.status_code, answer.json()["code"]) == (status, "invalid")
         assert Run.objects.count() == 0
 
+    def test_several_classifiers_judge_side_by_side(self, cast: Cast) -> None:
+        body = {"texts": ["How rude.", "x", "I fail"], "model": "fake, fake-strict"}
+        told = Program(cast.prog).post(OURS, body).json()
+        assert told["model"] == "fake,fake-strict"
+        assert [each["label"] for each in told["results"]] == ["TOXIC", "SAFE", "ERROR"]
+        rude = told["results"][0]
+        assert [(each["check"], each["label"]) for each in rude["checks"]] == [
+            ("fake", "SAFE"),
+            ("fake-strict", "TOXIC"),
+        ]
+        assert rude["score"] == max(each["score"] for each in rude["checks"])
+        assert rude["thresholds"]["toxic"] == min(each["thresholds"]["toxic"] for each in rude["checks"])
+        assert list(Result.objects.values_list("run", flat=True)) == [told["run"]] * 3
+
+    @pytest.mark.parametrize(("model", "status"), [
+        ("fake,nobody", 404), ("fake,", 404), (",".join(f"a{i}" for i in range(11)), 422),
+    ])  # fmt: skip
+    def test_several_of_which_one_is_none(self, cast: Cast, model: str, status: int) -> None:
+        answer = Program(cast.prog).post(OURS, {"texts": ["x"], "model": model})
+        assert (answer.status_code, Run.objects.count()) == (status, 0)
+
     def test_who_may_not(self, cast: Cast) -> None:
         body = {"texts": ["x"], "model": "fake"}
         assert Program(cast.ruth).post(OURS, body).status_code == 403
@@ -177,8 +204,10 @@ class TestOurOwnShape:
 class TestTheCommand:
     def test_it_says_what_the_api_says(self, db: None) -> None:
         out = io.StringIO()
-        call_command("moderate_text", "toxic", "x", provider="fake", stdout=out)
-        assert [each["label"] for each in json.loads(out.getvalue())["results"]] == ["TOXIC", "SAFE"]
+        call_command("moderate_text", "toxic", "x", provider="fake,fake-strict", stdout=out)
+        told = json.loads(out.getvalue())["results"]
+        assert [each["label"] for each in told] == ["TOXIC", "SAFE"]
+        assert [each["check"] for each in told[0]["checks"]] == ["fake", "fake-strict"]
 
     def test_lines_of_a_file_and_of_the_input(self, db: None, tmp_path: Any, monkeypatch: Any) -> None:
         file = tmp_path / "texts.txt"
@@ -192,7 +221,7 @@ class TestTheCommand:
         ("texts", "options", "says"),
         [
             (["I fail"], {}, "1 of 1 texts could not be judged"),
-            (["x"], {"provider": "fakes"}, "Did you mean fake"),
+            (["x"], {"provider": "fake,fakes"}, "Did you mean fake"),
             (["x"], {"file": "x"}, "either texts or a file"),
             ([], {"file": Path("/no/such")}, "cannot be read"),
         ],
@@ -210,8 +239,9 @@ class TestThePage:
         page = client.post(address, {"text": "How rude.", "check": ["fake", "fake-strict"]}).content.decode()
         assert page.count('data-label="TOXIC"') >= 2
         assert 'data-label="SAFE"' in page
-        assert set(Result.objects.values_list("input_label", flat=True)) == {"SAFE", "TOXIC"}
-        assert result_of("fake-strict").metadata["asked_by"] == "user:lena"
+        kept = Result.objects.get()
+        assert (kept.input_label, kept.metadata["asked_by"]) == ("TOXIC", "user:lena")
+        assert set(kept.verdicts.values_list("check_name", "label")) == {("fake", "SAFE"), ("fake-strict", "TOXIC")}
 
     @pytest.mark.parametrize("data", [{}, {"text": " "}, {"text": "x", "check": ["nobody"]}, {"text": "x\0"}])
     def test_what_cannot_be_tried(self, client: Client, cast: Cast, data: Any) -> None:

@@ -2,7 +2,7 @@
 POST /api/v1/moderations/ answers it; exit code 1 when one of them could not be judged, unless the site is told to fail
 open (AI_SAFETY_MONITOR_FAIL_OPEN).
 
-Example: python manage.py moderate_text "You are kind." --provider toxic-bert
+Example: python manage.py moderate_text "You are kind." --provider toxicity,pii
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from classifiers.types import Label
 from moderation.services import aliases, check_alias
 from runs.gateway.askers import Asker
 from runs.gateway.moderating import as_json, moderate
-from runs.gateway.routes import find_classifier
+from runs.gateway.routes import find_classifiers
+from runs.management.pipeline import named
 
 
 class Command(SafetyCommand):
@@ -31,15 +32,17 @@ class Command(SafetyCommand):
         known = ", ".join(aliases("classifier"))
         parser.add_argument("texts", nargs="*", metavar="TEXT", help="left out, the lines of the standard input")
         parser.add_argument("--file", type=Path, help="a text a line; empty lines are passed over")
-        parser.add_argument("--provider", metavar="ALIAS", help=f"who judges: {known}; left out, that of the settings")
+        parser.add_argument(
+            "--provider", metavar="ALIAS,…", help=f"who judges, one or several: {known}; left out, that of the settings"
+        )
 
     def run(self, *, texts: Sequence[str], file: Path | None, provider: str | None, **options: Any) -> None:
-        if provider:
-            check_alias("classifier", provider)
-        alias = find_classifier(provider)
-        moderated = moderate(_texts(texts, file), alias=alias, asker=Asker(self.actor))
-        self.stdout.write(json.dumps(as_json(alias, moderated), indent=2, ensure_ascii=False))
-        if errors := sum(each.classification.label is Label.ERROR for each in moderated):
+        for alias in named(provider) if provider else ():
+            check_alias("classifier", alias)
+        chosen = find_classifiers(provider)
+        moderated = moderate(_texts(texts, file), aliases=chosen, asker=Asker(self.actor))
+        self.stdout.write(json.dumps(as_json(chosen, moderated), indent=2, ensure_ascii=False))
+        if errors := sum(each.judged.label is Label.ERROR for each in moderated):
             said = f"{errors} of {len(moderated)} texts could not be judged"
             if not any(each.degraded for each in moderated):
                 raise CommandError(f"{said}.")
