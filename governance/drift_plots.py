@@ -27,7 +27,9 @@ def by_day(days: Sequence[Numbers], spans: Spans) -> Plot:
             height = share / high * (BASE - TOP)
             y -= height
             if share:
-                bars.append(Bar(x, y, slot - 2, height, kind, f"{day}: {_percent(share)} {name} of {_texts(of):,}"))
+                bars.append(
+                    Bar(x, y, slot - 2, height, kind, f"{_named(day)}: {_percent(share)} {name} of {_texts(of):,}")
+                )
     return Plot(
         "Day by day",
         f"The line begins the last {spans.recent} days; their shares are held against those before it.",
@@ -38,9 +40,9 @@ def by_day(days: Sequence[Numbers], spans: Spans) -> Plot:
         [*_grid(high), Line(_x(spans, spans.split, slot), TOP, _x(spans, spans.split, slot), BASE, "axis")],
         [
             *(Text(LEFT - 6, BASE - share * (BASE - TOP) + 4, _percent(share * high), "end") for share in (0.5, 1)),
-            Text(LEFT, BASE + 16, f"{spans.start:%d %b}"),
-            Text(_x(spans, spans.split, slot), BASE + 16, f"{spans.split:%d %b}", "middle"),
-            Text(WIDTH, BASE + 16, f"{spans.today:%d %b}", "end"),
+            Text(LEFT, BASE + 16, _named(spans.start)),
+            Text(_x(spans, spans.split, slot), BASE + 16, _named(spans.split), "end"),
+            Text(WIDTH, BASE + 16, _named(spans.today), "end"),
         ],
         [("toxic", "TOXIC"), ("error", "could not be judged")],
     )
@@ -93,11 +95,15 @@ def _x(spans: Spans, day: date, slot: float) -> float:
 
 def _row(day: date, of: Numbers) -> Row:
     policy = of["policy_toxic"] / of["judged"] if of["judged"] else 0
-    return Row((f"{day}", f"{_texts(of):,}", _percent(_toxic(of)), _percent(policy), _percent(_failed(of))))
+    return Row((_named(day), f"{_texts(of):,}", _percent(_toxic(of)), _percent(policy), _percent(_failed(of))))
 
 
 def _grid(high: float) -> list[Line]:
     return [Line(LEFT, BASE, WIDTH, BASE, "axis"), *(Line(LEFT, y, WIDTH, y) for y in (TOP, (TOP + BASE) / 2))]
+
+
+def _named(day: date) -> str:
+    return f"{day.day}\N{NO-BREAK SPACE}{day:%b}"
 
 
 def _texts(of: Numbers) -> int:

@@ -42,12 +42,15 @@ def windows(*, since: date) -> Iterator[tuple[tuple[int, str, bool], date, Windo
 
 
 def _mark(run: Run) -> str:
-    """Another one whenever verdicts may have come, or labels may be others.
+    """Another one whenever verdicts may have come, or labels may be others; of a run that has ended, none come.
 
     Taken before they are counted: what comes meanwhile changes it, and is counted the next time.
     """
-    last = Result.objects.filter(run=run).aggregate(last=Max("position"))["last"]
-    return digest(f"{run.status} {run.finished_at} {run.relabelled_at} {run.chunks.unfinished().count()} {last}")
+    stands = f"{run.status} {run.finished_at} {run.relabelled_at}"
+    if run.finished_at is None:
+        last = Result.objects.filter(run=run).aggregate(last=Max("position"))["last"]
+        stands += f" {run.chunks.unfinished().count()} {last}"
+    return digest(stands)
 
 
 @transaction.atomic

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
@@ -18,6 +16,7 @@ from classifiers.errors import NotFoundError
 from governance import drift_plots
 from governance.drift import Spans
 from governance.models import DriftAssessment, DriftCheck
+from governance.views.pages import show
 from review.rights import need
 from runs.plots import Plot
 
@@ -88,4 +87,4 @@ def _spans() -> Spans:
 
 def _show(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
     more = {"check": DriftCheck.objects.first(), "spans": _spans(), "limits": settings.SAFETY_DRIFT_LIMITS}
-    return render(request, f"admin/governance/{template}", {**admin.site.each_context(request), **more, **context})
+    return show(request, template, {**more, **context})
