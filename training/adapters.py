@@ -38,7 +38,8 @@ class Recipe:
     ``from_layer``: layers below stay as they are, which saves their way back. ``batch`` is the texts of a step, read in
     ``accumulation`` pieces. Texts are cut to ``max_tokens``. ``balance`` lets both labels weigh the same. ``smoothing`` is
     the share of a label that goes to the other. Training ends early when the loss on the tuning rows has not fallen for
-    ``patience`` looks, one every ``look_every`` steps; a checkpoint is made every ``save_every``.
+    ``patience`` looks, one every ``look_every`` steps, or after ``most_steps`` of the schedule; a checkpoint is made every
+    ``save_every``.
     """
 
     base_model: str = "embedded"
@@ -58,6 +59,7 @@ class Recipe:
     balance: bool = True
     look_every: int = 50
     patience: int = 4
+    most_steps: int | None = None
     save_every: int = 25
     seed: int = 0
     threads: int | None = None
@@ -91,7 +93,7 @@ def train(recipe: Recipe, rows: Sequence[Row], tuning: Sequence[Row], folder: Pa
     """
     training = _Training(recipe, rows, tuning, folder)
     training.begin()
-    while training.number < training.steps and training.stale < recipe.patience:
+    while training.number < training.last and training.stale < recipe.patience:
         yield training.advance()
     training.save_adapter()
 
@@ -137,6 +139,7 @@ class _Training:
         self.rows, self.tuning = self._read(rows, by_label), self._read(tuning, by_label)
         self.per_epoch = -(-len(rows) // recipe.batch)
         self.steps = max(1, round(recipe.epochs * self.per_epoch))
+        self.last = min(self.steps, recipe.most_steps or self.steps)
         if recipe.batch < recipe.accumulation * self.accelerator.num_processes:
             raise InputError("A step needs at least one text for each piece of each process: raise batch.")
         self.best: dict[str, Any] = {}
@@ -160,11 +163,11 @@ class _Training:
         loss = self._learn(self._batch(self.number))
         self.number += 1
         looked = None
-        if self.number % self.recipe.look_every == 0 or self.number == self.steps:
+        if self.number % self.recipe.look_every == 0 or self.number == self.last:
             looked = self._look()
-        step = Step(self.number, self.steps, loss, time.perf_counter() - start, looked)
+        step = Step(self.number, self.last, loss, time.perf_counter() - start, looked)
         self._log(step)
-        if self.number % self.recipe.save_every == 0 or self.number == self.steps:
+        if self.number % self.recipe.save_every == 0 or self.number == self.last:
             self._save()
         return step
 

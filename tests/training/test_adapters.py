@@ -103,6 +103,13 @@ def test_training_ends_when_the_tuning_rows_no_longer_gain(base: Path, tmp_path:
     assert looks.index(min(looks)) == len(looks) - 3
 
 
+def test_training_may_end_before_its_schedule_does(base: Path, tmp_path: Path) -> None:
+    whole, part = trained(base, tmp_path / "1"), trained(base, tmp_path / "2", most_steps=5)
+    assert [step.loss for step in part] == [step.loss for step in whole][:5]
+    assert part[-1].tuning_loss is not None
+    assert (tmp_path / "2" / ADAPTER).is_dir()
+
+
 def test_a_heavier_text_counts_more(base: Path, tmp_path: Path) -> None:
     same, other = Row("you", True), Row("you", False)
     heavy = [replace(same, weight=9.0), other]

@@ -36,7 +36,9 @@ from training.adapters import Recipe, Step
 from training.data import Row
 
 HYPER = ("base_model", "rank", "alpha", "from_layer", "learning_rate", "epochs", "batch", "accumulation", "max_tokens",
-         "smoothing", "dropout", "patience", "seed", "threads", "device", "dtype", "quantization")  # fmt: skip
+         "smoothing", "dropout", "patience", "most_steps", "seed", "threads", "device", "dtype", "quantization")  # fmt: skip
+
+UNSET = {"threads": "torch's own choice", "most_steps": "the schedule's"}
 
 
 class Command(SafetyCommand):
@@ -89,9 +91,12 @@ class Command(SafetyCommand):
 
 def _recipe_arguments(parser: CommandParser) -> None:
     group = parser.add_argument_group("the recipe")
-    kinds: dict[str, type] = {name: type(getattr(Recipe(), name)) for name in HYPER} | {"threads": int}
+    kinds: dict[str, type] = {name: type(getattr(Recipe(), name)) for name in HYPER} | {
+        "threads": int,
+        "most_steps": int,
+    }
     for name in HYPER:
-        shown = "torch's own choice" if name == "threads" else getattr(Recipe(), name)
+        shown = UNSET.get(name) or getattr(Recipe(), name)
         group.add_argument(
             f"--{name.replace('_', '-')}", type=kinds[name], metavar="X", help=f"default {shown}, or that of --embedded"
         )
