@@ -43,6 +43,10 @@ class Said:
     place: int = 1
 
 
+def mends_nothing(text: str, judged: StageOutcome) -> str | None:
+    return None
+
+
 @dataclass
 class Guarded:
     """One exchange. ``asked`` are the texts that go to the model; the last of them is the prompt.
@@ -50,7 +54,9 @@ class Guarded:
     Iterate ``run`` once; then ``input``, ``output``, ``reply`` and ``failure`` say what came of it. Checks see all of
     the answer that is about to be released together with what was released before. A check that fails lets nothing
     pass; with ``fail_open`` it does, unless another one says TOXIC, and the exchange is ``degraded`` from then on.
-    ``broken`` is set when a provider cannot work at all: its server may hold another model by now.
+    ``mend`` makes of a text that is TOXIC another one that may be released in its place if it is judged well itself; the
+    verdict on what the model said stays. ``broken`` is set when a provider cannot work at all: its server may hold
+    another model by now.
     """
 
     asked: Sequence[Said]
@@ -61,12 +67,15 @@ class Guarded:
     streamed: bool = False
     recall: Recall = remembers_nothing
     fail_open: bool = False
+    mend: Callable[[str, StageOutcome], str | None] = mends_nothing
     inputs: Sequence[StageOutcome] = ()  # of each text that is asked
     input: StageOutcome = field(default_factory=lambda: StageOutcome(()))
     output: StageOutcome | None = None
     reply: Reply = field(default_factory=Reply)
     judged: str | None = None
-    released: int = 0
+    allowed: str | None = None  # what may be shown of the answer, as far as it was judged
+    shown: str = ""
+    released: int = 0  # characters of what the model said that stand behind what was shown
     failure: SafetyError | None = None
     broken: bool = False
     degraded: bool = False
@@ -91,8 +100,12 @@ class Guarded:
 
     @property
     def passed(self) -> bool:
-        """Whether all of the answer was released, or may be."""
-        return self.failure is None and (self.output or self.input).passes(fail_open=self.fail_open)
+        """Whether all of the answer was released, mended or not."""
+        return self.failure is None and self.allowed is not None
+
+    @property
+    def mended(self) -> bool:
+        return self.passed and self.output is not None and self.output.label is Label.TOXIC
 
     @property
     def answer(self) -> str | None:
@@ -120,9 +133,10 @@ class Guarded:
                 if ended:
                     yield from self._end()
                 elif cut := ready(self.reply.text[self.released :]):
-                    if not self._passes(self.reply.text[: self.released + cut]):
+                    end = self.released + cut
+                    if not self._passes(self.reply.text[:end], end):
                         return
-                    yield self._release(cut)
+                    yield self._release(end)
         except Exception as error:
             if not isinstance(error, SafetyError):
                 logger.exception("%s failed", self.upstream.name)
@@ -132,14 +146,16 @@ class Guarded:
         if not self.reply.finish:
             raise TransientError(f"{self.upstream.name} broke off in the middle of its answer.", code="broke_off")
         said = self.reply.said
-        if (self.output and said == self.judged) or self._passes(said):
-            rest = self._release(len(self.reply.text) - self.released)
+        end = len(self.reply.text)
+        if (self.output and said == self.judged) or self._passes(said, end):
+            rest = self._release(end)
             calls = tuple(call for _, call in sorted(self.reply.calls.items()))
             yield replace(rest, refusal=self.reply.refusal, calls=calls, finish=self.reply.finish)
 
-    def _release(self, count: int) -> Piece:
-        piece = Piece(text=self.reply.text[self.released : self.released + count])
-        self.released += count
+    def _release(self, end: int) -> Piece:
+        allowed = self.allowed or ""
+        piece = Piece(text=allowed[len(self.shown) :])
+        self.shown, self.released = allowed, end
         return piece
 
     def _bunches(self) -> Iterator[tuple[list[Piece], bool]]:
@@ -149,12 +165,23 @@ class Guarded:
         else:
             yield list(pieces), True
 
-    def _passes(self, text: str) -> bool:
-        """Judges the answer so far."""
-        self.judged = text
-        subject = Subject(text, Stage.OUTPUT, self.prompt, self.sources)
-        (self.output,) = self._judge(self.output_checks, [subject])
-        return self._goes_on(self.output)
+    def _passes(self, said: str, end: int) -> bool:
+        """Judges the answer so far: all that was said, of which ``end`` characters are text that may be shown then."""
+        self.judged, self.output = said, self._judge_answer(said)
+        self.allowed = self.reply.text[:end] if self._goes_on(self.output) else self._mended(said, end)
+        if self.allowed is not None and not self.allowed.startswith(self.shown):
+            raise TransientError("What is to be left out of the answer was shown in part. Ask again.", code="unsettled")
+        return self.allowed is not None
+
+    def _judge_answer(self, text: str) -> StageOutcome:
+        (judged,) = self._judge(self.output_checks, [Subject(text, Stage.OUTPUT, self.prompt, self.sources)])
+        return judged
+
+    def _mended(self, said: str, end: int) -> str | None:
+        """What may be shown in place of a text; of tools that are called, and of the model's own refusal, nothing can."""
+        judged, text = self.output, self.reply.text[:end]
+        mended = self.mend(text, judged) if judged and said == text else None
+        return mended if mended is not None and self._goes_on(self._judge_answer(mended)) else None
 
     def _judge_input(self) -> StageOutcome:
         """For each check, the worst that it says of any of the texts; the prompt's, where they are alike."""

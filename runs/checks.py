@@ -90,7 +90,9 @@ def _flaw_of_route(entry: object) -> str:
         checks = entry.get(stage)
         if not isinstance(checks, list) or not checks or not set(checks) <= settings.SAFETY_CLASSIFIERS.keys():
             return f"{stage} must be a list of at least one of SAFETY_CLASSIFIERS"
-    if entry.get("ON_BLOCK", "refuse") not in ("refuse", "error"):
-        return "ON_BLOCK is refuse or error"
+    if entry.get("ON_BLOCK", "refuse") not in ("refuse", "error", "redact"):
+        return "ON_BLOCK is refuse, error or redact"
+    if entry.get("ON_BLOCK") == "redact" and settings.SAFETY_REDACTOR not in entry["OUTPUT"]:
+        return f"ON_BLOCK is redact, and {settings.SAFETY_REDACTOR}, which finds what is redacted, is not in OUTPUT"
     refusal = entry.get("REFUSAL", "-")
     return "" if isinstance(refusal, str) and refusal else "REFUSAL is the text of a refusal"

@@ -33,8 +33,8 @@ TRIES = 5
 # What the gateway itself writes into the metadata; all else there is what programs and models said.
 FACTS = frozenset(
     {
-        *("asked_by", "token", "index", "route", "outcome", "withheld", "released_characters", "finish_reason"),
-        *("model_seconds", "not_sent"),
+        *("asked_by", "token", "index", "route", "outcome", "withheld", "released_characters", "redacted"),
+        *("finish_reason", "model_seconds", "not_sent"),
     }
 )
 

@@ -122,7 +122,7 @@ def _message(exchange: Exchange) -> dict[str, Any]:
         return {"role": "assistant", "content": refusal, "refusal": refusal}
     reply = exchange.guarded.reply
     calls = [_call(call) for _, call in sorted(reply.calls.items())]
-    message = {"role": "assistant", "content": reply.text or None, "refusal": reply.refusal or None}
+    message = {"role": "assistant", "content": exchange.guarded.shown or None, "refusal": reply.refusal or None}
     return {**message, "tool_calls": calls} if calls else message
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from classifiers.errors import SafetyError, TransientError
-from classifiers.guarded import Guarded, Said
+from classifiers.guarded import Guarded, Said, mends_nothing
 from classifiers.pipeline import judge_or_error
 from classifiers.types import Classification, Judgement, Label, Outcome, Prompt, Stage, StageOutcome, Subject
 from classifiers.upstream import Piece
@@ -18,6 +18,7 @@ from moderation import policies
 from moderation import services as moderation
 from runs import live
 from runs.gateway.askers import Asker
+from runs.gateway.mending import counted, mend
 from runs.gateway.moderating import check_of
 from runs.gateway.routes import Route, upstream_of
 from runs.models import Result
@@ -88,6 +89,7 @@ class Exchange:
             streamed=wanted.streamed,
             recall=remembered,
             fail_open=settings.SAFETY_FAIL_OPEN,
+            mend=mend if route.on_block == "redact" else mends_nothing,
         )
 
     def pieces(self) -> Iterator[Piece]:
@@ -121,6 +123,7 @@ class Exchange:
             "outcome": self.outcome,
             "withheld": self.guarded.answer is not None and self.guarded.released < len(reply.text),
             "released_characters": self.guarded.released,
+            "redacted": self.redacted,
             "finish_reason": reply.finish,
             "model_seconds": reply.seconds,
             "messages": list(wanted.messages),
@@ -136,17 +139,36 @@ class Exchange:
     def outcome(self) -> str:
         if self.hung_up:
             return "disconnected"
-        return "released" if self.guarded.passed else "blocked" if self.blocked else "failed"
+        if self.guarded.passed:
+            return "redacted" if self.guarded.mended else "released"
+        return "blocked" if self.blocked else "failed"
 
     @property
     def blocked(self) -> bool:
-        return self.guarded.label is Label.TOXIC
+        guarded = self.guarded
+        return guarded.label is Label.TOXIC and not guarded.passed and guarded.failure is None
 
     @property
     def stage(self) -> Stage:
         """Where the label comes from."""
         output = self.guarded.output
         return Stage.OUTPUT if output and output.label is self.guarded.label else Stage.INPUT
+
+    @property
+    def redacted(self) -> dict[str, int]:
+        """How many places of each kind were taken out of the answer."""
+        output = self.guarded.output
+        return counted(output) if output and self.guarded.mended else {}
+
+    @property
+    def done(self) -> list[str]:
+        """What was done about what was found, a sentence each; empty when nothing was."""
+        if self.blocked:
+            return [f"The {'prompt' if self.stage is Stage.INPUT else 'answer'} was refused."]
+        taken = ", ".join(f"{n} {kind}" for kind, n in sorted(self.redacted.items()))
+        redacted = [f"Personal data was taken out of the answer: {taken}."] if taken else []
+        passed = ["What could not be judged passed: the site is told to fail open."] if self.guarded.degraded else []
+        return [*redacted, *passed]
 
     @property
     def not_sent(self) -> list[str]:
@@ -193,6 +215,7 @@ class Exchange:
             "categories": said.flagged,
             "scores": {j.check: j.classification.score for j in said.judgements},
             "reasons": self.reasons,
+            "done": self.done,
             "run": self.result.run_id if self.result else None,
             "result": self.result.pk if self.result else None,
         }

@@ -169,7 +169,7 @@ def _output(exchange: Exchange) -> list[dict[str, Any]]:
     if exchange.blocked:
         return [message(new_id("msg_"), [refusal_part(exchange.conversation.route.refusal)], "incomplete")]
     reply = exchange.guarded.reply
-    parts = [text_part(reply.text)] if reply.text else []
+    parts = [text_part(exchange.guarded.shown)] if exchange.guarded.shown else []
     parts += [refusal_part(reply.refusal)] if reply.refusal else []
     status = "completed" if reply.finish in ("stop", "tool_calls") else "incomplete"
     calls = [function_call(new_id("fc_"), call, "completed") for _, call in sorted(reply.calls.items())]

@@ -27,7 +27,7 @@ class Route:
     generator: str
     input_checks: tuple[str, ...]
     output_checks: tuple[str, ...]
-    on_block: Literal["refuse", "error"] = "refuse"
+    on_block: Literal["refuse", "error", "redact"] = "refuse"
     refusal: str = REFUSAL
 
     def line(self, *, more_input: str = "", more_output: str = "") -> Line:

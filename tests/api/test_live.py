@@ -195,7 +195,7 @@ def entry(text: str, **metadata: Any) -> live.Entry:
         ({"GENERATOR": "fake", "INPUT": [], "OUTPUT": ["fake"]}, "INPUT must be"),
         ({"GENERATOR": "fake", "INPUT": ["fake"]}, "OUTPUT must be"),
         ({"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["nobody"]}, "OUTPUT must be"),
-        ({"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["fake"], "ON_BLOCK": "x"}, "refuse or error"),
+        ({"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["fake"], "ON_BLOCK": "x"}, "refuse, error or redact"),
         ({"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["fake"], "REFUSAL": ""}, "REFUSAL"),
         ({"GENERATOR": "fake", "INPUT": ["fake"], "OUTPUT": ["fake"], "X": 1}, "'X'"),
     ],
