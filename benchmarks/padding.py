@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from classifiers.batching import A_CALL
 from classifiers.embeddings import DIMENSIONS, Encoder, encoder
 from classifiers.prompts import read_prompts
 from classifiers.providers.gemma import GemmaClassifier
@@ -60,6 +61,7 @@ class Gemma:
         self.seen: list[Batch] = []
         self.classifier = GemmaClassifier("embedded")
         self.classifier.__dict__["_scorer"] = self
+        self.call_cost = A_CALL
         self.tail_length = len(self.classifier.prompt.tail)
 
     def logits(self, texts: Sequence[Sequence[int]]) -> list[tuple[float, float]]:

