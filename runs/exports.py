@@ -40,7 +40,7 @@ AHEAD = 20_000
 # Bytes that are handed on at once, at least; and of a row group of Parquet.
 PIECE, GROUP = 2**16, 2**22
 FIELDS = {field.name: field for field in ModerationResult._meta.concrete_fields}
-MORE = ("degraded", "metadata", "verdicts", "reviews")
+MORE = ("degraded", "texts", "metadata", "verdicts", "reviews")
 SAID_JSON = ("categories", "flagged", "own_flagged", "thresholds", "spans")
 VERSION = ("provider", "model", "revision", "adapter_digest", "template_hash", "dtype")
 # What a spreadsheet would take for a formula, and such a text with the mark already before it.
@@ -158,18 +158,18 @@ def _thresholds(rules: Rules, check: str, stage: str, own: str, *naming: str | N
 
 OBJECT = (
     *("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "degraded"),
-    *("relabelled", "created_at"),
+    *("texts", "relabelled", "created_at"),
 )
 # For datasets.load_dataset("json", features=…), which else takes the types of the first ten megabytes for those of all.
 FEATURES = {
     **{name: {"dtype": "int64", "_type": "Value"} for name in ("position", "policy_version")},
     **{name: {"dtype": "bool", "_type": "Value"} for name in ("degraded", "relabelled")},
-    **{name: {"dtype": "string", "_type": "Value"} for name in ("prompt", "answer", "created_at")},
+    **{name: {"dtype": "string", "_type": "Value"} for name in ("prompt", "answer", "texts", "created_at")},
     **{name: {"_type": "Json"} for name in ("metadata", "input", "output", "reviews")},
 }
 STAGE = ("label", "score", "provenance")
 COLUMNS = (
-    *("position", "pk", "prompt", "answer", "degraded", "relabelled", "created_at"),
+    *("position", "pk", "prompt", "answer", "degraded", "texts", "relabelled", "created_at"),
     *(f"{stage}_{name}" for stage in ("input", "output") for name in STAGE),
     *("human_input_label", "human_output_label"),
 )
@@ -222,6 +222,7 @@ def _object(row: Any, page: Page, policy_version: int | None) -> dict[str, Any]:
         "reviews": page.reviews.get(row.pk, ()),
         "policy_version": policy_version,
         "degraded": row.degraded,
+        "texts": row.texts,
         "relabelled": row.relabelled,
         "created_at": row.created_at,
     }
@@ -259,7 +260,7 @@ def _json(reading: Reading) -> Iterator[bytes]:
 def _rows(page: Page, run: Run) -> Iterator[dict[str, Any]]:
     """The rows of moderation_results with what else is known of each; of JSON, what is no list of texts is text."""
     found = Result.objects.filter(Among("pk", numbers=page.numbers)).values_list(
-        "position", "pk", "degraded", _as_text("metadata")
+        "position", "pk", "degraded", "texts", _as_text("metadata")
     )
     more = {position: rest for position, *rest in found}
     for row in (
@@ -267,13 +268,13 @@ def _rows(page: Page, run: Run) -> Iterator[dict[str, Any]]:
         .order_by("position")
         .values(*FIELDS)
     ):
-        pk, degraded, metadata = more[row["position"]]
+        pk, degraded, became, metadata = more[row["position"]]
         reviews = page.reviews.get(pk, ())
         # Here too under their pseudonyms, when those are asked for.
         row["reviewers"] = ", ".join(sorted({each["reviewer"] for each in reviews if each["current"]})) or None
         verdicts = [verdict for stage in Stage for verdict in page.verdicts.get((pk, stage), ())]
         texts = {"metadata": metadata, "verdicts": _text(verdicts), "reviews": _text(reviews)}
-        yield {**row, "degraded": degraded, **texts}
+        yield {**row, "degraded": degraded, "texts": became, **texts}
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,8 @@ def hidden(result: Result, stage: Stage, preference: str = "harmful") -> bool:
     Harmful is what is TOXIC in effect, and what the machine found so, or scored at .5 or more, unless people have settled
     on SAFE.
     """
+    if result.texts in (Result.Texts.NOT_KEPT, Result.Texts.LET_GO):
+        return False
     if preference in ("everything", "nothing"):
         return preference == "everything"
     label, score = (getattr(result, f"{stage.lower()}_{name}") for name in ("label", "score"))

@@ -41,7 +41,7 @@ CODES = len(CODED) * (BINS + 1)
 Judged: TypeAlias = "tuple[str | None, int]"
 SHOWN = 80  # characters of a prompt in a list
 LISTED = (
-    *("run_id", "position", "reviewed_at", "disputed", "degraded", "relabelled"),
+    *("run_id", "position", "reviewed_at", "disputed", "degraded", "relabelled", "texts"),
     *(f"{stage}_{kind}" for stage in STAGES for kind in ("label", "score", "provenance")),
     *(f"human_{stage}_label" for stage in STAGES),
 )

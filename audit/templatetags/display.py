@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from django import template
@@ -14,6 +15,8 @@ register = template.Library()
 
 # More elements than this make a browser slow; further marks are plain text.
 MARKS = 2_000
+MARKED = '<span class="placeholder">{}</span>'
+PLACEHOLDERS = re.compile(r"(<[A-Z_]+_\d{1,9}>)")
 NOTHING = "\N{EN DASH}"
 
 
@@ -31,6 +34,14 @@ def visible(text: object) -> SafeString:
         parts.append(_element(segment) if left > 0 else _mark(segment))
         left -= 1
     return mark_safe("".join(parts))  # noqa: S308  every part is escaped, or made of a code and a Unicode name
+
+
+@register.filter
+def placeholders(text: str) -> SafeString:
+    """The same of a redacted text, with its placeholders marked as such."""
+    parts = PLACEHOLDERS.split(text)
+    marked = (format_html(MARKED, part) if place % 2 else visible(part) for place, part in enumerate(parts))
+    return mark_safe("".join(marked))  # noqa: S308  every part is escaped
 
 
 @register.filter

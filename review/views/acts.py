@@ -119,7 +119,8 @@ def reveal(request: HttpRequest, pk: int, stage: str) -> HttpResponse:
     claim = _own_claim(request, pk)
     if request.headers.get("HX-Request"):
         shown = preferences.reveal(claim, _stage(stage))
-        return render(request, "admin/review/work/_shown.html", {"text": shown, "label": stage_name(_stage(stage))})
+        context = {"text": shown, "label": stage_name(_stage(stage)), "result": claim.item.result}
+        return render(request, "admin/review/work/_shown.html", context)
     for each in preferences.shown_stages(claim):
         preferences.reveal(claim, each)
     return show_desk(request, claim, revealed=True)

@@ -52,6 +52,12 @@ class ResultQuestion(FilterQuestion, Paged):
     )
 
 
+TEXTS = (
+    "Null while they are as they came. REDACTED: placeholders stand for personal data. NOT_KEPT, or, after retention, LET_GO: "
+    "<NOT_KEPT> stands in their place."
+)
+
+
 class ResultRowSerializer(serializers.ModelSerializer):
     """A result in short; the texts stand in the result itself."""
 
@@ -63,8 +69,9 @@ class ResultRowSerializer(serializers.ModelSerializer):
             *("id", "run", "position", "beginning"),
             *("input_label", "input_score", "input_provenance", "human_input_label"),
             *("output_label", "output_score", "output_provenance", "human_output_label"),
-            *("reviewed_at", "disputed", "degraded", "relabelled"),
+            *("reviewed_at", "disputed", "degraded", "relabelled", "texts"),
         )
+        extra_kwargs = {"texts": {"help_text": TEXTS}}
 
     def get_beginning(self, result: Any) -> str:
         return result.beginning[:SHOWN]
@@ -115,7 +122,7 @@ class ResultSerializer(ResultRowSerializer):
         fields = (
             *ResultRowSerializer.Meta.fields,
             *("prompt", "answer", "metadata", "input_categories", "output_categories"),
-            *("effective_input_label", "effective_output_label", "created_at", "verdicts"),
+            *("effective_input_label", "effective_output_label", "let_go_at", "created_at", "verdicts"),
         )
 
     def get_beginning(self, result: Any) -> str:

@@ -51,14 +51,25 @@ VIEW = [
 ]
 VERDICT = {
     *("check", "label", "own_label", "score", "categories", "flagged", "own_flagged", "thresholds", "spans"),
-    *("reason", "provider", "model", "revision", "adapter_digest", "template_hash", "dtype", "recalled", "latency", "stage"),
+    *(
+        "reason",
+        "provider",
+        "model",
+        "revision",
+        "adapter_digest",
+        "template_hash",
+        "dtype",
+        "recalled",
+        "latency",
+        "stage",
+    ),
 }
 STAGE = {"label", "score", "categories", "human", "provenance", "effective", "verdicts"}
 RESULT = {
     *("position", "prompt", "answer", "metadata", "input", "output", "reviews", "policy_version", "degraded"),
-    *("relabelled", "created_at"),
+    *("texts", "relabelled", "created_at"),
 }
-MORE = ["degraded", "metadata", "verdicts", "reviews"]
+MORE = ["degraded", "texts", "metadata", "verdicts", "reviews"]
 
 
 @pytest.fixture

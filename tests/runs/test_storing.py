@@ -3,10 +3,12 @@
 import traceback
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from classifiers.errors import ProviderError, SafetyError
 from classifiers.types import Stage, digest
-from runs import services, tasks
+from runs import retention, services, tasks
 from runs.models import Chunk, Payload, Result, Verdict
 from runs.storing import NOT_KEPT, UNTOLD
 from runs.verification import discrepancies
@@ -178,3 +180,41 @@ def test_errors_whose_prompts_are_whole_are_judged_again(redacted, done_run):  #
 def test_secrets_are_looked_for_where_they_can_be_found(done_run):
     done_run([LETTER])
     assert {table for _, table in leaks()} >= {"runs_result"}
+
+
+class TestPages:
+    @pytest.fixture
+    def page(self, admin_client):
+        def get(run):
+            return admin_client.get(
+                reverse("admin:runs_result_change", args=[Result.objects.get(run=run).pk])
+            ).content.decode()
+
+        return get
+
+    def test_placeholders_are_shown_as_such(self, redacted, done_run, page):  # noqa: F811
+        told = page(done_run([LETTER]))
+        assert 'Write to <span class="placeholder">&lt;EMAIL_1&gt;</span> or call' in told
+
+    def test_what_only_looks_like_one_is_text(self, done_run, page):
+        assert "placeholder" not in page(done_run(["Write to <EMAIL_1>"]))
+
+    def test_a_text_that_is_not_kept_is_called_so_and_never_masked(self, nothing, done_run, page):  # noqa: F811
+        told = page(done_run(["toxic"], output=None))
+        assert "The prompt is not kept: only what was decided on it is." in told
+        assert "Hidden" not in told
+
+    def test_a_text_that_was_let_go_is_called_so(self, done_run, page):
+        run = done_run(["Hello"])
+        list(retention.let_texts_go(before=timezone.now(), actor="test"))
+        told = page(run)
+        assert "The prompt was let go by retention on" in told
+        assert "The answer was let go by retention on" in told
+
+    def test_a_search_finds_the_words_that_are_kept(self, redacted, done_run, admin_client):  # noqa: F811
+        run = done_run([LETTER])
+        found = [admin_client.get(f"/admin/runs/result/?run={run.pk}&q={word}").content.decode() for word in WORDS]
+        assert ["No result" not in each and "Write to" in each for each in found] == [True, False]
+
+
+WORDS = ("write", "nimbusmail")
