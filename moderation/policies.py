@@ -248,8 +248,8 @@ def _place(rule: Rule) -> str:
 
 
 def _worth(rule: Rule) -> str:
-    threshold = "its own threshold" if rule.threshold is None else f"from {rule.threshold:g}"
-    return f"{'blocks' if rule.action is Action.BLOCK else 'informs'} {threshold}"
+    threshold = "its own threshold" if rule.threshold is None else f"{rule.threshold:g}"
+    return f"{'blocks' if rule.action is Action.BLOCK else 'informs'} from {threshold} on"
 
 
 def _words(each: Definition) -> str:

@@ -20,7 +20,9 @@ OURS = {
 
 def options(command: str) -> set[str]:
     parser = load_command_class(OURS[command], command).create_parser("manage.py", command)
-    named = {o for action in parser._actions for o in action.option_strings if action.help != "==SUPPRESS=="}
+    acts = [each for action in parser._actions if action.dest == "act" for each in action.choices.values()]
+    actions = [action for each in (parser, *acts) for action in each._actions]
+    named = {o for action in actions for o in action.option_strings if action.help != "==SUPPRESS=="}
     stock = {"--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback"}
     return {o for o in named if o.startswith("--")} - stock - {"--no-color", "--force-color", "--skip-checks"}
 

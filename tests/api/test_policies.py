@@ -65,7 +65,7 @@ def test_what_differs_is_told(lena: Program) -> None:
     assert (told["before"], told["after"]) == ("Team@1", "Team@2")
     threshold, category = told["changes"]
     assert threshold == {
-        "what": "threshold", "place": "hate", "before": "blocks from 0.7", "after": "blocks from 0.4"
+        "what": "threshold", "place": "hate", "before": "blocks from 0.7 on", "after": "blocks from 0.4 on"
     }  # fmt: skip
     assert (category["place"], category["after"]) == ("hate", None)
     assert lena.get(f"{address}difference/", before=1, after=9).status_code == 404

@@ -85,9 +85,9 @@ def test_the_difference_reads_as_sentences() -> None:
         [Definition("hate", "Demeans people.")],
     )
     assert [(c.what, c.place, c.before, c.after) for c in policies.difference(FIRST, after)] == [
-        ("threshold", "hate", "blocks from 0.7", "blocks from 0.4"),
-        ("threshold", "sexual", "informs its own threshold", None),
-        ("threshold", "violence of gemma at output", None, "blocks from 0.5"),
+        ("threshold", "hate", "blocks from 0.7 on", "blocks from 0.4 on"),
+        ("threshold", "sexual", "informs from its own threshold on", None),
+        ("threshold", "violence of gemma at output", None, "blocks from 0.5 on"),
         ("category", "hate", "Demeans groups.", "Demeans people."),
     ]
     assert policies.difference(FIRST, FIRST) == []

@@ -50,7 +50,7 @@ def test_what_is_exported_changed_and_added_is_the_next_version(file: str, tmp_p
         said("policy", "add", "Team", str(tmp_path / "next.yaml"), "--note", "x", "--seen", "1") == "Team v2 is made.\n"
     )
     assert said("policy", "diff", "Team@1", "Team") == (
-        "Team v1 and Team v2 differ in 1 places.\nthreshold hate\n  - blocks from 0.7\n  + blocks from 0.4\n"
+        "Team v1 and Team v2 differ in 1 places.\nthreshold hate\n  - blocks from 0.7 on\n  + blocks from 0.4 on\n"
     )
 
 
@@ -65,7 +65,7 @@ def test_a_version_is_shown(file: str) -> None:
     make(file)
     shown = said("policy", "show", "Team")
     assert "The beginning." in shown
-    assert "threshold  * of pii: informs its own threshold" in shown
+    assert "threshold  * of pii: informs from its own threshold on" in shown
     assert "category   hate: Demeans groups. TOXIC: They are all thieves." in shown
 
 

@@ -54,7 +54,11 @@ def fields(answer: Any) -> dict[str, str]:
     forms += [making.content.thresholds.management_form, making.content.categories.management_form]
     forms += [making.named] if making.named else []
     bound = [field for form in forms for field in form]
-    return {field.html_name: str(field.value()) for field in bound if field.value() is not None and field.value() is not False}
+    return {
+        field.html_name: str(field.value())
+        for field in bound
+        if field.value() is not None and field.value() is not False
+    }
 
 
 class TestReading:

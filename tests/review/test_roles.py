@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from classifiers.labelled import Labelled
 from classifiers.types import Stage, Subject
 from governance import jobs
+from governance.drift import check_drift
 from governance.services import Data, Wish, evaluate_classifier
 from integrations.models import Webhook
 from integrations.services import create_token
@@ -141,6 +142,7 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
     policy = policies.create_policy("Team", policies.Content(), note="x", actor="test")
     labelled = Data("x", {}, [Labelled(Subject("toxic", Stage.INPUT), True)])
     evaluation = evaluate_classifier(Choice("fake"), labelled, Wish(), policy=None, actor="test")
+    check_drift(actor="test")
     numbers = {
         "governance_evaluationjob": jobs.ask(labelled, Wish(), aliases=["fake"], actor="test").pk,
         "governance_evaluation": evaluation.pk,  # after the longer name that begins with it
@@ -171,8 +173,12 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
         pk = next((number for prefix, number in numbers.items() if name.startswith(prefix)), 1)
         choices = ({}, {"app_label": "runs"}, {"pk": pk}, {"object_id": pk}, {"id": pk}, {"pk": pk, "stage": "input"})
         more = ({"pk": pk, "verdict": verdict.pk}, {"pk": pk, "item": item.pk})
-        last = ({"pk": pk, "number": 1}, {"pk": pk, "item": item.pk, "stage": "input"}, {"content_type_id": 1, "object_id": 1})
-        for arguments in (*choices, *more, *last):
+        last = (
+            {"pk": pk, "number": 1},
+            {"pk": pk, "item": item.pk, "stage": "input"},
+            {"content_type_id": 1, "object_id": 1},
+        )
+        for arguments in (*choices, *more, *last, {"alias": "fake"}):
             try:
                 return reverse(f"admin:{name}", kwargs=arguments)
             except NoReverseMatch:
