@@ -150,7 +150,7 @@ class TrainingRun(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        default_permissions = ["view"]
+        default_permissions = []
 
     def __str__(self) -> str:
         return f"Training of {self.adapter}"

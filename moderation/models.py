@@ -171,7 +171,7 @@ class Adapter(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        default_permissions = ["view"]
+        default_permissions = []
         constraints = [
             models.UniqueConstraint(
                 fields=["name"],

@@ -13,7 +13,7 @@ from training.contrasts import contrasts
 from training.data import Row, merged, split
 from training.sources import Example, Source, lines, rows
 
-HELD = 500
+HELD = 200
 LONGEST = 240  # characters; a short text is cheaper to learn from and no poorer
 RECIPE = Recipe(from_layer=9, batch=24, max_tokens=64, epochs=0.75, learning_rate=5e-4, smoothing=0.02, dtype="float32",
                 quantization="none", device="cpu", threads=1, look_every=40, save_every=10, patience=5)  # fmt: skip

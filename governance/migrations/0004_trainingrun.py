@@ -5,28 +5,37 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('governance', '0003_drift'),
-        ('moderation', '0003_adapter'),
+        ("governance", "0003_drift"),
+        ("moderation", "0003_adapter"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TrainingRun',
+            name="TrainingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('recipe', models.JSONField()),
-                ('dataset', models.TextField()),
-                ('data', models.JSONField()),
-                ('losses', models.JSONField()),
-                ('created_by', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('adapter', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='training', to='moderation.adapter')),
-                ('evaluation', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='governance.evaluation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("recipe", models.JSONField()),
+                ("dataset", models.TextField()),
+                ("data", models.JSONField()),
+                ("losses", models.JSONField()),
+                ("created_by", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "adapter",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="training", to="moderation.adapter"
+                    ),
+                ),
+                (
+                    "evaluation",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="governance.evaluation"
+                    ),
+                ),
             ],
             options={
-                'default_permissions': ['view'],
+                "default_permissions": [],
             },
         ),
     ]

@@ -4,28 +4,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('moderation', '0002_policies'),
+        ("moderation", "0002_policies"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Adapter',
+            name="Adapter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('digest', models.CharField(max_length=64)),
-                ('folder', models.TextField()),
-                ('base_model', models.TextField()),
-                ('base_revision', models.TextField()),
-                ('card', models.TextField()),
-                ('created_by', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100)),
+                ("digest", models.CharField(max_length=64)),
+                ("folder", models.TextField()),
+                ("base_model", models.TextField()),
+                ("base_revision", models.TextField()),
+                ("card", models.TextField()),
+                ("created_by", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'default_permissions': ['view'],
-                'constraints': [models.UniqueConstraint(fields=('name',), name='adapter_name_once', violation_error_message='There is an adapter with this name already.'), models.UniqueConstraint(fields=('digest',), name='adapter_digest_once', violation_error_message='This adapter is recorded already.')],
+                "default_permissions": [],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name",),
+                        name="adapter_name_once",
+                        violation_error_message="There is an adapter with this name already.",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("digest",),
+                        name="adapter_digest_once",
+                        violation_error_message="This adapter is recorded already.",
+                    ),
+                ],
             },
         ),
     ]
