@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from classifiers.curves import Scored, average_precision, f1
+from classifiers.agreement import Estimate
+from classifiers.curves import Scored, at_threshold, bootstrap, bootstrap_difference, f1
 from classifiers.errors import InputError
+from classifiers.measuring import Said, split
+from classifiers.types import Label
 
 STEPS = 21
+F1 = at_threshold(0.5, f1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,74 @@ def pick_band(points: Sequence[BandPoint], *, loss: float = 0.01) -> BandPoint:
     return next(point for point in points if (point.f1 or 0.0) >= best - loss)
 
 
-def quality(scores: Sequence[float], toxic: Sequence[bool]) -> float | None:
-    """Average precision of one classifier alone, to put beside the curve."""
-    return average_precision(Scored.of(scores, toxic).curve())
+@dataclass(frozen=True)
+class ChosenBand:
+    """A band chosen on ``fitted`` texts, and what it does on the ``held`` others; ``left_out`` one of the two could not judge.
+
+    ``f1`` is that of the cascade and of each of the two alone; ``lost`` is how much less the cascade has than the careful
+    one; ``choices`` is the frontier on the fitted texts.
+    """
+
+    low: float
+    high: float
+    fitted: int
+    held: int
+    left_out: int
+    asked: float
+    cost: float
+    f1: Mapping[str, Estimate]
+    lost: Estimate
+    choices: Sequence[BandPoint]
+
+
+def choose_band(
+    cheap: Sequence[Said], careful: Sequence[Said], *, cheap_cost: float, loss: float = 0.01, seed: int = 0
+) -> ChosenBand:
+    """A band for two classifiers on the same texts, chosen on one half and told of on the other; costs as in cascade_curve.
+
+    Raises InputError when they are not about the same texts, or too few could be judged to choose from.
+    """
+    if [each.toxic for each in cheap] != [each.toxic for each in careful]:
+        raise InputError("A cascade is chosen on the same texts. Evaluate both classifiers on the same data.")
+    both = [(a, b) for a, b in zip(cheap, careful, strict=True) if _can_be_used(a) and _can_be_used(b)]
+    (fit, held), (fit_careful, held_careful) = (split([pair[i] for pair in both], seed=seed) for i in (0, 1))
+    if any(len({each.toxic for each in part}) < 2 for part in (fit, held)):
+        raise InputError(
+            "A cascade is chosen on toxic and on safe texts, some of each in both halves. Take more texts."
+        )
+    points = cascade_curve(
+        _scores(fit), _labels(fit_careful), [each.toxic for each in fit], threshold=0.5, cheap_cost=cheap_cost
+    )
+    band, truth = pick_band(points, loss=loss), [each.toxic for each in held]
+    doubtful = [band.low < score < band.high for score in _scores(held)]
+    alone = {"cheap": _labels(held), "careful": _labels(held_careful)}
+    decided = [
+        c if doubt else float(score >= band.high)
+        for doubt, score, c in zip(doubtful, _scores(held), alone["careful"], strict=True)
+    ]
+    scored = {name: Scored.of(said, truth) for name, said in {"cascade": decided, **alone}.items()}
+    asked = sum(doubtful) / len(held)
+    return ChosenBand(
+        low=band.low,
+        high=band.high,
+        fitted=len(fit),
+        held=len(held),
+        left_out=len(cheap) - len(both),
+        asked=asked,
+        cost=asked + cheap_cost,
+        f1={name: bootstrap(of, {"f1": F1}, seed=seed)["f1"] for name, of in scored.items()},
+        lost=bootstrap_difference(scored["careful"], scored["cascade"], F1, seed=seed),
+        choices=tuple(frontier(points)),
+    )
+
+
+def _can_be_used(said: Said) -> bool:
+    return said.label is not Label.ERROR and said.score is not None
+
+
+def _scores(said: Sequence[Said]) -> list[float]:
+    return [each.score or 0.0 for each in said]
+
+
+def _labels(said: Sequence[Said]) -> list[float]:
+    return [float(each.label is Label.TOXIC) for each in said]
