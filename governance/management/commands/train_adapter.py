@@ -1,6 +1,6 @@
 """Trains a LoRA adapter with which a Gemma tells toxic from safe as your labels do, measures it, and records both.
 
-Any labelled file or data set will do. Its texts are parted by what they say: most are learnt from, a tenth tells when to
+Any labelled file or data set will do, and so do the decisions of your reviewers (--reviews). Texts are parted by what they say: most are learnt from, a tenth tells when to
 stop, a tenth measures. FOLDER takes the training's checkpoint and losses, and the adapter in FOLDER/adapter with its card.
 Killed at any moment, the same command goes on from the last checkpoint, to the same losses.
 
@@ -9,6 +9,8 @@ Many GPUs: accelerate launch manage.py train_adapter ... The same recipe, data a
 Examples:
 
 python manage.py train_adapter adapters/mine --dataset-id comments.csv --text-column comment_text --label-column toxic
+
+python manage.py train_adapter adapters/ours --reviews --base-model google/gemma-2b-it
 
 python manage.py train_adapter adapters/embedded --embedded ../shared/data
 """
@@ -31,6 +33,7 @@ from classifiers.labelled import Columns
 from classifiers.sources import PromptSource
 from governance import adapters
 from governance.adapters import Plan
+from governance.reviewed import reviewed_rows
 from training import data, embedded
 from training.adapters import Recipe, Step
 from training.data import Row
@@ -52,6 +55,9 @@ class Command(SafetyCommand):
         what.add_argument("--dataset-id", metavar="ID_OR_FILE", help="labelled texts: a file, or a data set of the hub")
         what.add_argument(
             "--embedded", type=Path, metavar="DATA", help="the mix and recipe of the embedded adapter, from this folder"
+        )
+        what.add_argument(
+            "--reviews", action="store_true", help="what people decided on this site, weighted by how far they agree"
         )
         group = parser.add_argument_group("how texts and labels stand in the file")
         group.add_argument("--split", default="train", help="which part of a data set (default %(default)s)")
@@ -108,6 +114,8 @@ def _recipe(**options: Any) -> Recipe:
 
 
 def _dataset(**options: Any) -> str:
+    if options["reviews"]:
+        return "what people decided on this site"
     return "the mix of training/embedded.py" if options["embedded"] else options["dataset_id"]
 
 
@@ -116,9 +124,13 @@ def _rows(**options: Any) -> dict[str, list[Row]]:
         if not options["embedded"].is_dir():
             raise InputError(f"There is no folder {options['embedded']}. Name the one that holds the data sets.")
         return embedded.mix(options["embedded"])
+    return data.split(data.merged(reviewed_rows() if options["reviews"] else _from_file(**options)))
+
+
+def _from_file(**options: Any) -> list[Row]:
     source = PromptSource(options["dataset_id"], split=options["split"], text_column=options["text_column"], limit=0)
     columns = Columns(
         label=options["label_column"], toxic=tuple(options["toxic"]), safe=tuple(options["safe"]),
         toxic_from=options["toxic_from"],
     )  # fmt: skip
-    return data.split(data.merged(data.from_file(source, columns)))
+    return data.from_file(source, columns)
