@@ -73,6 +73,15 @@ def routes_are_well_formed(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def texts_can_be_redacted(**kwargs: Any) -> list[CheckMessage]:
+    """Without its check nothing would be stored, result after result."""
+    if settings.SAFETY_STORE_TEXT != "redacted" or settings.SAFETY_REDACTOR in settings.SAFETY_CLASSIFIERS:
+        return []
+    said = f"SAFETY_REDACTOR is {settings.SAFETY_REDACTOR!r}, which is no classifier: no text could be redacted."
+    return [Error(said, hint="Set AI_SAFETY_MONITOR_REDACTOR to pii, or to another that finds places.", id="runs.E010")]
+
+
+@register
 def fails_closed(**kwargs: Any) -> list[CheckMessage]:
     """Whoever starts a process that fails open reads so."""
     if not settings.SAFETY_FAIL_OPEN:

@@ -11,6 +11,7 @@ from typing import Any
 from classifiers.types import Span
 from guardrails.pii import Redactor
 
+NAME = re.compile(r"[^\W\d_]+(\s+[^\W\d_]+)*|\W*.{1,5}\W*", re.DOTALL)
 LONG_NUMBER = 7  # digits from which on a value is known again however it is grouped
 
 
@@ -22,7 +23,7 @@ class _Spellings(Redactor):
         self._first: dict[str, tuple[str, str]] = {}
 
     def name(self, kind: str, value: str) -> str:
-        plain = re.sub(r"\D", "", value) if _is_long_number(value) else value.lower()
+        plain = re.sub(r"\D", "", value) if _is_long_number(value) else " ".join(value.lower().split())
         return super().name(*self._first.setdefault(plain, (kind, value)))
 
 
@@ -101,7 +102,7 @@ class Redaction:
     def _known(self, text: str) -> Iterator[Span]:
         low = text.lower()
         for value, (pattern, kind) in self._patterns.items():
-            if value.lower() in low or _is_long_number(value):
+            if value.lower().split()[0] in low or _is_long_number(value):
                 yield from (Span(*found.span(), kind) for found in pattern.finditer(text))
 
     @cached_property
@@ -141,7 +142,8 @@ def _pattern(value: str) -> re.Pattern[str]:
     if _is_long_number(value):
         return re.compile(r"(?<!\d)" + r"[ .()/+-]{0,3}".join(re.findall(r"\d", value)) + r"(?!\d)")
     words = r"\s+".join(map(re.escape, value.split()))
-    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+    # A name may be part of another word; what holds more than letters is itself wherever it stands.
+    return re.compile(rf"(?<!\w){words}(?!\w)" if NAME.fullmatch(value) else words, re.IGNORECASE)
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:

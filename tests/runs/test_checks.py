@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from runs.checks import task_queue_is_sound
+from runs.checks import task_queue_is_sound, texts_can_be_redacted
 
 
 def complaints(**changed: Any) -> list[str | None]:
@@ -52,3 +52,12 @@ def test_times_too_short_to_be_told_from_death_are_refused(name: str, value: int
 def test_every_complaint_says_what_to_do() -> None:
     with override_settings(Q_CLUSTER={"name": "safety"}):
         assert all(message.hint for message in task_queue_is_sound())
+
+
+@pytest.mark.parametrize(
+    ("kept", "redactor", "complaint"),
+    [("redacted", "pii", []), ("redacted", "nobody", ["runs.E010"]), ("none", "nobody", [])],
+)
+def test_a_redactor_must_be_there_where_it_is_needed(kept: str, redactor: str, complaint: list[str]) -> None:
+    with override_settings(SAFETY_STORE_TEXT=kept, SAFETY_REDACTOR=redactor):
+        assert [message.id for message in texts_can_be_redacted()] == complaint

@@ -7,11 +7,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from classifiers.errors import ProviderError, SafetyError
+from classifiers.serving import ModelServer
 from classifiers.types import Stage, digest
+from guardrails.pii import PiiCheck
 from runs import retention, services, tasks
 from runs.models import Chunk, Payload, Result, Verdict
 from runs.storing import NOT_KEPT, UNTOLD
 from runs.verification import discrepancies
+from tests.classifiers.test_serving import hosting
 from tests.leaks import CARD, EMAIL, LETTER, PHONE, SECRETS, leaks, nothing, redacted, rules_alone  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.usefixtures("rules_alone")
@@ -124,6 +127,22 @@ def test_what_cannot_be_redacted_is_not_stored(redacted, settings, done_run, cap
     result = Result.objects.get(run=done_run([LETTER, "Hello"]), position=0)
     assert (result.prompt, result.texts) == (NOT_KEPT, "NOT_KEPT")
     assert "The texts of 2 of 2 results are not kept: the check fake-broken could not redact them." in caplog.text
+    assert not leaks()
+
+
+def test_the_check_that_finds_it_may_be_served(redacted, settings, done_run):  # noqa: F811
+    """As for web processes, which load no model."""
+    with hosting(ModelServer(), pii=PiiCheck(["EMAIL_ADDRESS", "CREDIT_CARD", "PHONE_NUMBER"])) as server:
+        client = {"model": "pii", "base_url": server.url, "timeout": 5.0, "give_up_after": 0.5}
+        backend = "classifiers.providers.openai.OpenAIModeration"
+        settings.SAFETY_CLASSIFIERS = {
+            **settings.SAFETY_CLASSIFIERS,
+            "served": {"BACKEND": backend, "OPTIONS": client},
+        }
+        settings.SAFETY_REDACTOR = "served"
+        assert Result.objects.get(run=done_run([LETTER])).prompt.startswith("Write to <EMAIL_1> or call <PHONE_1>.")
+    gone = Result.objects.get(run=done_run([LETTER]))
+    assert (gone.prompt, gone.texts) == (NOT_KEPT, "NOT_KEPT")
     assert not leaks()
 
 
