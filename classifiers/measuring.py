@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import quantiles
@@ -156,6 +157,30 @@ def _categories(said: Sequence[Said]) -> Iterator[CategoryCount]:
         yield CategoryCount(
             name, len(of), sum(e.toxic for e in of), labels.count(Label.TOXIC), labels.count(Label.ERROR)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryConfusion:
+    """What became of the texts of one category: flagged rightly and wrongly, passed wrongly and rightly, not judged."""
+
+    name: str
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    errors: int
+
+
+def confusions(said: Sequence[Said]) -> list[CategoryConfusion]:
+    """Of each category; first, without a name, of all texts."""
+    names = ["", *sorted({each.category for each in said} - {""})]
+    return [_confusion(name, [each for each in said if name in ("", each.category)]) for name in names]
+
+
+def _confusion(name: str, said: Sequence[Said]) -> CategoryConfusion:
+    counts = Counter((each.label, each.toxic) for each in said)
+    kinds = [(label, toxic) for label in (Label.TOXIC, Label.SAFE) for toxic in (True, False)]
+    return CategoryConfusion(name, *(counts[kind] for kind in kinds), sum(e.label is Label.ERROR for e in said))
 
 
 def _latency(seconds: Sequence[float]) -> dict[str, float]:

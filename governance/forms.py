@@ -19,7 +19,7 @@ AIMS = (
     ("precision", "this precision"),
     ("recall", "this recall"),
     ("fpr", "this share of false positives"),
-    ("cost", "the least cost, a miss being as bad as so many false positives"),
+    ("cost", "the least cost"),
 )
 MAX_COLUMN = 200
 
@@ -77,7 +77,13 @@ class EvaluationForm(forms.Form):
     )
     calibration = forms.ChoiceField(required=False, choices=[("", "none"), *((name, name) for name in FITS)])
     kind = forms.ChoiceField(required=False, choices=AIMS, label="Choose a threshold for")
-    value = forms.FloatField(required=False, min_value=0, label="Target", widget=forms.NumberInput({"step": "any"}))
+    value = forms.FloatField(
+        required=False,
+        min_value=0,
+        label="Target",
+        widget=forms.NumberInput({"step": "any"}),
+        help_text="A share such as 0.05; for the least cost, how many false positives a miss is as bad as.",
+    )
     share = forms.FloatField(
         initial=0.5,
         min_value=0.05,

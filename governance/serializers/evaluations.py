@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit.rest import Paged, Question
 from classifiers.curves import Aim
 from classifiers.labelled import Columns
-from classifiers.measuring import FITS
+from classifiers.measuring import FITS, confusions
 from governance.jobs import MAX_ALIASES
 from governance.models import Evaluation, EvaluationJob
 from governance.services import MAX_NAME, Wish
@@ -168,6 +169,17 @@ class CategoryCountSerializer(serializers.Serializer):
     errors = serializers.IntegerField()
 
 
+class ConfusionSerializer(serializers.Serializer):
+    """What became of the texts of a category; without a name, of all."""
+
+    name = serializers.CharField(allow_blank=True)
+    tp = serializers.IntegerField(help_text="Toxic, and flagged.")
+    fp = serializers.IntegerField(help_text="Harmless, and flagged.")
+    fn = serializers.IntegerField(help_text="Toxic, and missed.")
+    tn = serializers.IntegerField(help_text="Harmless, and passed.")
+    errors = serializers.IntegerField()
+
+
 class PickedSerializer(serializers.Serializer):
     """A threshold chosen on one part of the texts, and what it does on the others."""
 
@@ -191,11 +203,24 @@ class EvaluationDetailSerializer(EvaluationSerializer):
     columns = serializers.DictField(help_text="How texts and labels stood in the data.")
     bins = ScoreBinSerializer(many=True, help_text="For a reliability plot.")
     categories = CategoryCountSerializer(many=True)
+    confusion = serializers.SerializerMethodField(help_text="By category, of all texts first.")
     calibration = CalibratedSerializer(allow_null=True)
     threshold = PickedSerializer(allow_null=True)
 
     class Meta(EvaluationSerializer.Meta):
-        fields = (*EvaluationSerializer.Meta.fields, "columns", "bins", "categories", "calibration", "threshold")
+        fields = (
+            *EvaluationSerializer.Meta.fields,
+            "columns",
+            "bins",
+            "categories",
+            "confusion",
+            "calibration",
+            "threshold",
+        )
+
+    @extend_schema_field(ConfusionSerializer(many=True))
+    def get_confusion(self, evaluation: Evaluation) -> Any:
+        return ConfusionSerializer(confusions(evaluation.scores.said), many=True).data
 
 
 class EvaluationQuestion(Paged):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from classifiers.curves import RESAMPLES
 from classifiers.errors import InputError
-from classifiers.measuring import Paired, Picked
+from classifiers.measuring import CategoryConfusion, Paired, Picked, confusions
 from governance import jobs, plots, services
 from governance.forms import PickForm
 from governance.models import Evaluation, EvaluationJob
@@ -63,8 +62,8 @@ def evaluation_page(request: HttpRequest, pk: int) -> HttpResponse:
         "others": Evaluation.objects.comparable(evaluation)[:OTHERS],
         "figures": [(title, [each.figures[name] for each in together]) for name, title in FIGURES.items()],
         "times": [(name, [each.seconds.get(name) for each in together]) for name in ("p50", "p95")],
-        "categories": _categories(together),
-        "reliability": [plots.reliability(each.alias, each.bins) for each in together if each.bins],
+        "confusions": _confusions(together),
+        "reliability": [plots.reliability(f"Scores of {each.alias}", each.bins) for each in together if each.bins],
         "points": plots.thresholds(points, picked.threshold if picked else None) if points else None,
         "pick": pick,
         "picked": picked,
@@ -119,8 +118,8 @@ def _picked(evaluation: Evaluation, form: PickForm) -> tuple[Picked | None, str]
         return None, error.message
 
 
-def _categories(together: Sequence[Evaluation]) -> list[dict[str, Any]]:
-    """Each category with what all of them made of it: the same data have the same categories."""
-    first = together[0].categories
-    by_name = [{each["name"]: each for each in evaluation.categories} for evaluation in together]
-    return [{**each, "made": [known.get(each["name"]) for known in by_name]} for each in first]
+def _confusions(together: Sequence[Evaluation]) -> list[tuple[str, list[tuple[str, CategoryConfusion]]]]:
+    """Each category with what each of them made of it: the same texts, so mostly the same categories."""
+    found = {f"{each.pk}: {each.alias}": {c.name: c for c in confusions(each.scores.said)} for each in together}
+    names = sorted({name for known in found.values() for name in known})
+    return [(name, [(by, known[name]) for by, known in found.items() if name in known]) for name in names]

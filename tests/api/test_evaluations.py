@@ -50,6 +50,8 @@ def test_one_is_asked_for_followed_and_read(lena: Program, cast: Cast) -> None:
     assert (found["alias"], found["dataset"], found["n"], found["errors"]) == ("fake", "ours", 8, 1)
     assert found["figures"]["recall"]["value"] == pytest.approx(2 / 3)
     assert found["categories"][0]["name"] == "x"
+    counts = {"tp": 2, "fp": 0, "fn": 1, "tn": 4, "errors": 1}
+    assert found["confusion"] == [{"name": "", **counts}, {"name": "x", **counts}]
     assert AuditEvent.objects.filter(action="evaluation.asked", actor="user:lena").count() == 1
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn import metrics
 
 from classifiers.curves import Aim
 from classifiers.errors import InputError
 from classifiers.labelled import Columns, digest_of, is_toxic, read_labelled
-from classifiers.measuring import Said, calibrate, choose_threshold, compare, judge, measure, split
+from classifiers.measuring import Said, calibrate, choose_threshold, compare, confusions, judge, measure, split
 from classifiers.providers.fake import FakeClassifier
 from classifiers.sources import PromptSource
 from classifiers.types import Label, Stage
@@ -175,3 +177,15 @@ def test_the_better_of_two_is_told_on_the_same_texts() -> None:
 def test_what_one_could_not_judge_is_left_out_of_both() -> None:
     found = compare(sample(errors=40), sample(seed=1), resamples=50)
     assert (found.n, found.left_out) == (360, 40)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(Label), st.sampled_from(["", "a", "b"])), max_size=30))
+def test_every_text_is_in_one_cell_of_its_category(texts: list[tuple[bool, Label, str]]) -> None:
+    whole, *parts = confusions([Said(toxic, label, None, category) for toxic, label, category in texts])
+    cells = ("tp", "fp", "fn", "tn", "errors")
+    assert sum(getattr(whole, cell) for cell in cells) == len(texts)
+    assert whole.tp == sum(toxic and label is Label.TOXIC for toxic, label, _ in texts)
+    assert whole.errors == sum(label is Label.ERROR for _, label, _ in texts)
+    assert [part.name for part in parts] == sorted({name for _, _, name in texts if name})
+    for part in parts:
+        assert part.fp == sum(not toxic and label is Label.TOXIC for toxic, label, name in texts if name == part.name)

@@ -19,7 +19,11 @@ from moderation import policies
 from tests.review.conftest import Cast
 
 pytestmark = pytest.mark.django_db
-LIST, NEW, JOB = "/admin/governance/evaluation/", "/admin/governance/evaluation/new/", "/admin/governance/evaluationjob/{}/"
+LIST, NEW, JOB = (
+    "/admin/governance/evaluation/",
+    "/admin/governance/evaluation/new/",
+    "/admin/governance/evaluationjob/{}/",
+)
 FILE = b"text,label,kind\n" + b"".join(
     f"{'toxic' if i % 3 == 0 else 'rude' if i % 3 == 1 else 'kind'} {i},{int(i % 3 < 2)},{'a' if i % 2 else 'b'}\n".encode()
     for i in range(60)
