@@ -48,13 +48,13 @@ ENTRIES = (
         "governance.view_evaluation",
         "How good each classifier is against labelled texts.",
     ),
-    Entry("Try a text", "admin:runs_run_try", "runs.moderate", "See what the checks say of a text of yours."),
     Entry(
         "Drift",
         "admin:governance_driftassessment_changelist",
         "governance.view_driftassessment",
         "Whether classifiers say something else than they used to.",
     ),
+    Entry("Try a text", "admin:runs_run_try", "runs.moderate", "See what the checks say of a text of yours."),
     Entry(
         "Audit",
         "admin:audit_auditevent_changelist",
