@@ -72,5 +72,5 @@ def _show(request: HttpRequest, run: Run, *, status: int = 200, **more: Any) -> 
 
 def _choices(run: Run) -> Any:
     """All but the one that it stands under; of each policy the newest first."""
-    others = PolicyVersion.objects.select_related("policy").exclude(pk=run.policy_version_id)
+    others = PolicyVersion.objects.select_related("policy").exclude(pk=run.policy_version_id or 0)
     return others.order_by("policy__name", "-number")[:VERSIONS]
