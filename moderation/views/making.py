@@ -126,6 +126,8 @@ def _prefilled(asked: QueryDict, content: Content) -> tuple[Content, str]:
         old or Rule(given["category"], stage=given["stage"], check=given["check"]), threshold=given["threshold"]
     )
     rules = [new if rule is old else rule for rule in content.rules]
-    whence = f", by evaluation {given['evaluation']}" if given["evaluation"] else ""
-    note = f"{new.category} from {new.threshold:g} on{whence}."
-    return replace(content, rules=tuple(rules if old else [*rules, new])), note
+    changed = replace(content, rules=tuple(rules if old else [*rules, new]))
+    words = [f"{change.place} {change.after}" for change in policies.difference(content, changed)]
+    whence = [f"by evaluation {given['evaluation']}"] if given["evaluation"] else []
+    note = ", ".join(words + whence)
+    return changed, note and f"{note}."

@@ -171,7 +171,7 @@ class TestMaking:
         assert fields(begun)["thresholds-0-threshold"] == "0.42"
         lena.post(address, fields(begun))
         newest = policies.newest_of(team.policy)
-        assert newest.note == "hate from 0.42 on, by evaluation 7."
+        assert newest.note == "hate blocks from 0.42 on, by evaluation 7."
         assert policies.rules_of(newest).rules == (Rule("hate", 0.42), SAID.rules[1])
         other = lena.get(address, asked | {"check": "fake", "stage": "OUTPUT"})
         assert fields(other)["thresholds-2-check"] == "fake"
