@@ -16,7 +16,7 @@ from classifiers.labelled import Columns, Labelled, digest_of, read_labelled
 from classifiers.measuring import Calibrated, Paired, Picked, Said, calibrate, choose_threshold, compare, judge, measure
 from classifiers.sources import PromptSource
 from classifiers.text import json_safe, unstorable
-from classifiers.types import Label, Stage
+from classifiers.types import Label, Stage, digest
 from governance.models import Evaluation, EvaluationScores, pack
 from moderation import policies
 from moderation import services as moderation
@@ -115,16 +115,20 @@ def said_in_run(run: Run, rows: Sequence[Labelled]) -> list[Said]:
 
 
 def _said_in(run: Run, rows: Sequence[Labelled]) -> list[Said | None]:
-    """By text, and for answers by the answer: the first result of the run that has it."""
+    """By text, and for answers by the answer: the first result of the run that has it, also where texts are not kept.
+
+    What passed without having been judged by all, since the site failed open, counts as not judged.
+    """
     stage = rows[0].subject.stage
     name, text = stage.lower(), "prompt" if stage is Stage.INPUT else "answer"
-    results = Result.objects.filter(run=run).order_by("-position")
-    columns = results.values_list(text, f"{name}_label", f"{name}_score")
-    by_text = {words: (label, score) for words, label, score in columns.iterator(chunk_size=2000) if label}
-    return [
-        Said(row.toxic, Label(known[0]), known[1], row.category) if (known := by_text.get(row.subject.text)) else None
-        for row in rows
-    ]
+    results = Result.objects.filter(run=run, **{f"{name}_label__isnull": False}).order_by("-position")
+    columns = results.values_list(text, "digests", f"{name}_label", f"{name}_score", "degraded")
+    known: dict[str, tuple[Label, float | None]] = {}
+    for words, digests, label, score, degraded in columns.iterator(chunk_size=2000):
+        unjudged = degraded and label == Label.SAFE
+        known[(digests or {}).get(stage) or digest(words)] = (Label.ERROR, None) if unjudged else (Label(label), score)
+    found = [known.get(digest(row.subject.text)) for row in rows]
+    return [each and Said(row.toxic, *each, row.category) for row, each in zip(rows, found, strict=True)]
 
 
 def _measured(evaluation: Evaluation, said: Sequence[Said], data: Data, wish: Wish) -> Evaluation:

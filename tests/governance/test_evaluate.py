@@ -74,6 +74,21 @@ def test_a_run_is_measured_without_a_model(labelled: Path, done_run: Callable[..
     assert told["evaluations"][0]["figures"]["recall"]["value"] == pytest.approx(2 / 3)
 
 
+def test_a_run_whose_texts_are_not_kept_is_measured_too(
+    labelled: Path, done_run: Callable[..., Run], settings: Any
+) -> None:
+    settings.SAFETY_STORE_TEXT = "none"
+    told = json.loads(evaluate("--run", str(done_run(TEXTS).pk), "--json", data=labelled))
+    assert (told["evaluations"][0]["n"], told["evaluations"][0]["errors"]) == (8, 1)
+
+
+def test_what_passed_unjudged_is_no_figure(labelled: Path, done_run: Callable[..., Run]) -> None:
+    run = done_run(TEXTS)
+    run.results.filter(prompt__in=["kind", "toxic one"]).update(degraded=True)
+    told = json.loads(evaluate("--run", str(run.pk), "--json", data=labelled))
+    assert told["evaluations"][0]["errors"] == 2  # the one that failed, and "kind"; "toxic one" was found all the same
+
+
 def test_a_run_over_other_texts_is_refused(labelled: Path, done_run: Callable[..., Run]) -> None:
     with pytest.raises(CommandError, match="has not judged 7 of the 8"):
         evaluate("--run", str(done_run(["kind"]).pk), data=labelled)
