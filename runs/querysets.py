@@ -230,7 +230,7 @@ def _any(stages: Sequence[str], condition: Callable[[str], Q]) -> Q:
 
 
 def _kept(label: str) -> CombinedExpression:
-    """From the counts of a run: only a prompt that is SAFE has an output stage, so that no result is counted twice."""
+    """From the counts of a run in which only a prompt that is SAFE has an output stage: no result is counted twice."""
     first, second = (
         Coalesce(Cast(KeyTextTransform(label, KeyTransform(stage, "counts")), IntegerField()), 0) for stage in STAGES
     )
