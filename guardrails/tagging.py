@@ -155,7 +155,7 @@ class Tagger:
 
     def spans(self, texts: Sequence[str]) -> Iterator[list[Span]]:
         """For each text its spans in order; a span's score is the mean probability of its tokens for its kind."""
-        for document in self.nlp.pipe(texts, batch_size=8):
+        for document in self.nlp.pipe(texts, batch_size=2):
             lines = list(self._address_lines(document.text))
             found = self._found(document) if len(document) else []
             apart = [s for s in found if all(s.end <= line.start or line.end <= s.start for line in lines)]
