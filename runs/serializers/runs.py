@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from audit.rest import Paged, Question
+from moderation.policies import chosen
 from runs.configuration import MAX_ALTERNATIVES, MAX_BATCH
 from runs.models import Run, RunLog
 from runs.requests import MAX_CHECKS, MAX_LIMIT, MAX_PROMPTS
@@ -57,8 +58,15 @@ class RunDetailSerializer(RunSerializer):
 class RunQuestion(Paged):
     status = serializers.ChoiceField(choices=Run.Status.choices, required=False)
     name = serializers.CharField(max_length=MAX_NAME, required=False, help_text="A part of the name.")
+    policy = serializers.CharField(
+        max_length=120,
+        required=False,
+        help_text="What labels follow from: NAME@3, NAME for its newest version, or none.",
+    )
 
     def narrow(self, runs: Any, asked: Any) -> Any:
+        if "policy" in asked:
+            runs = runs.filter(policy_version=chosen(asked["policy"]))
         if "status" in asked:
             runs = runs.filter(status=asked["status"])
         return runs.filter(name__icontains=asked["name"]) if "name" in asked else runs

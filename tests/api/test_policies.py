@@ -89,6 +89,9 @@ def test_runs_are_counted_under_their_versions(lena: Program, done_run: Callable
     lena.post(f"{address}versions/", stricter(), If_Match='"1"')
     assert [row["runs"] for row in lena.get(f"{address}versions/").json()["results"]] == [0, 2]
     assert lena.get(address).json()["runs"] == 2
+    for policy, count in (("Team@1", 2), ("Team", 0), ("none", 0)):
+        assert len(lena.get("/api/v1/runs/", policy=policy).json()["results"]) == count
+    assert lena.get("/api/v1/runs/", policy="Nobody's").status_code == 422
 
 
 @pytest.mark.parametrize(
