@@ -72,19 +72,22 @@ def check_drift(*, actor: str, seconds: float | None = None) -> bool:
     return True
 
 
-@transaction.atomic
 def assess(spans: Spans, *, actor: str) -> None:
-    """Compares each series anew. Onset and end of drift are recorded once, since one does this at a time."""
-    DriftCheck.objects.get_or_create(pk=1, defaults={"asked_at": timezone.now()})
-    check = DriftCheck.objects.select_for_update().get(pk=1)
-    series = _series(spans)
-    earlier = {_key(each): each for each in DriftAssessment.objects.all()}
-    made = [_assessed(key, days, spans, earlier.pop(key, None), series) for key, days in series.items()]
-    DriftAssessment.objects.filter(pk__in=[gone.pk for gone in earlier.values()]).delete()
-    for action, assessment in [(action, each) for each, action in made if action]:
-        record(action, actor=actor, target=assessment, data=_told(assessment))
-    check.finished_at = timezone.now()
-    check.save(update_fields=["finished_at"])
+    """Compares each series anew. Onset and end of drift are recorded once, since one at a time stores what it found."""
+    began, series = timezone.now(), _series(spans)
+    found = {key: _found(key, series, spans) for key in series}
+    with transaction.atomic():
+        DriftCheck.objects.get_or_create(pk=1, defaults={"asked_at": timezone.now()})
+        check = DriftCheck.objects.select_for_update().get(pk=1)
+        if check.finished_at and check.finished_at > began:
+            return  # somebody stored what they found meanwhile, perhaps of later verdicts
+        earlier = {_key(each): each for each in DriftAssessment.objects.all()}
+        news = [_store(earlier.pop(key, None), key, fields) for key, fields in found.items()]
+        DriftAssessment.objects.filter(pk__in=[gone.pk for gone in earlier.values()]).delete()
+        check.finished_at = timezone.now()
+        check.save(update_fields=["finished_at"])
+        for action, assessment in filter(None, news):
+            record(action, actor=actor, target=assessment, data=_told(assessment))
 
 
 def _series(spans: Spans) -> dict[Series, dict[date, Window]]:
@@ -98,22 +101,46 @@ def _key(assessment: DriftAssessment) -> Series:
     return assessment.version_id, assessment.stage, assessment.live
 
 
-def _assessed(
-    key: Series, days: Days, spans: Spans, before: DriftAssessment | None, series: Mapping[Series, Days]
-) -> tuple[DriftAssessment, str]:
-    """The assessment, saved, and what the audit trail is to be told, if it is news."""
-    reference, recent = spans.windows(days)
+def _found(key: Series, series: Mapping[Series, Days], spans: Spans) -> dict[str, Any]:
+    """The fields of an assessment."""
+    reference, recent = spans.windows(series[key])
     drift = compare(reference, recent, settings.SAFETY_DRIFT_LIMITS)
+    return {
+        "level": drift.level,
+        "why": " ".join(filter(None, [drift.why, _succession(key, series) if drift.why else ""])),
+        "reference": asdict(reference),
+        "recent": asdict(recent),
+        "findings": [asdict(finding) for finding in drift.findings],
+        "days": [{"day": f"{day}", **asdict(window)} for day, window in series[key].items()],
+    }
+
+
+def _succession(key: Series, series: Mapping[Series, Days]) -> str:
+    """That it is a new version: each is held against its own past alone, for another model gives other scores."""
+    version, *place = key
+    first, of = min(series[key]), dict(ClassifierVersion.objects.values_list("pk", "alias"))
+    older = [
+        other
+        for (other, *where), days in series.items()
+        if where == place and of[other] == of[version] and min(days) < first
+    ]
+    if not older:
+        return ""
+    return f"It is a new version, at work since {first}; before it, version {max(older)} was. Its own reference grows from then on."
+
+
+def _store(
+    before: DriftAssessment | None, key: Series, fields: Mapping[str, Any]
+) -> tuple[str, DriftAssessment] | None:
+    """Saves an assessment; gives what the audit trail is to be told, if it is news."""
     made = before or DriftAssessment(version_id=key[0], stage=key[1], live=key[2])
-    action = _news(made.since, drift.level)
-    made.since = {"classifier.drifted": timezone.now(), "classifier.settled": None}.get(action, made.since)
-    made.level, made.findings = drift.level, [asdict(finding) for finding in drift.findings]
-    made.why = " ".join(filter(None, [drift.why, _succession(key, days, series) if drift.why else ""]))
-    made.reference, made.recent = asdict(reference), asdict(recent)
-    made.days = [{"day": f"{day}", **asdict(window)} for day, window in days.items()]
     made.assessed_at = timezone.now()
+    action = _news(made.since, fields["level"])
+    made.since = {"classifier.drifted": made.assessed_at, "classifier.settled": None}.get(action, made.since)
+    for name, value in fields.items():
+        setattr(made, name, value)
     made.save()
-    return made, action
+    return (action, made) if action else None
 
 
 def _news(since: datetime | None, level: Level) -> str:
@@ -121,16 +148,6 @@ def _news(since: datetime | None, level: Level) -> str:
     if since is None:
         return "classifier.drifted" if level == Level.DRIFT else ""
     return "classifier.settled" if level == Level.NONE else ""
-
-
-def _succession(key: Series, days: Days, series: Mapping[Series, Days]) -> str:
-    """That it is a new version: each is held against its own past alone, for another model gives other scores."""
-    first, alias = min(days), ClassifierVersion.objects.get(pk=key[0]).alias
-    same = ClassifierVersion.objects.filter(alias=alias).values_list("pk", flat=True)
-    older = [other for other in same if other != key[0] and min(series.get((other, *key[1:]), days)) < first]
-    if not older:
-        return ""
-    return f"It is a new version, at work since {first}; before it, version {max(older)} was. Its own reference grows from then on."
 
 
 def _told(assessment: DriftAssessment) -> dict[str, Any]:

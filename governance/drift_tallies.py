@@ -53,14 +53,15 @@ def _mark(run: Run) -> str:
     return digest(stands)
 
 
-@transaction.atomic
 def _count(run: Run, mark: str) -> None:
-    TalliedRun.objects.update_or_create(run=run, defaults={"mark": mark})
-    Tally.objects.filter(run=run).delete()
-    Tally.objects.bulk_create(
-        Tally(run=run, version_id=version, stage=stage, day=day, **asdict(window))
-        for (version, stage, day), window in _said(run).items()
-    )
+    said = _said(run)  # before the transaction, for on SQLite nobody else writes during one
+    with transaction.atomic():
+        TalliedRun.objects.update_or_create(run=run, defaults={"mark": mark})
+        Tally.objects.filter(run=run).delete()
+        Tally.objects.bulk_create(
+            Tally(run=run, version_id=version, stage=stage, day=day, **asdict(window))
+            for (version, stage, day), window in said.items()
+        )
 
 
 def _said(run: Run) -> dict[Key, Window]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,10 @@ def checked(**wanted: Any) -> DriftAssessment:
 
 def levels(assessment: DriftAssessment) -> dict[str, str]:
     return {finding["respect"]: finding["level"] for finding in assessment.findings}
+
+
+def day(days_ago: int) -> date:
+    return timezone.now().date() - timedelta(days=days_ago)
 
 
 def told() -> list[str]:
@@ -90,7 +96,7 @@ def test_another_version_starts_a_reference_of_its_own_and_is_named() -> None:
     days(LATELY, 60, HIGH, version=new)
     found = checked(version=new)
     assert found.level == "unknown"
-    assert f"It is a new version, at work since {timezone.now().date() - timedelta(days=6)}" in found.why
+    assert f"It is a new version, at work since {day(6)}" in found.why
     assert f"version {version_of().pk} was" in found.why
 
 
@@ -128,7 +134,7 @@ def test_drift_is_told_once_and_its_end_too() -> None:
         check_drift(actor="test")
     assert told() == ["classifier.drifted"]
     since = DriftAssessment.objects.get().since
-    Run.objects.filter(tallies__day__gt=timezone.now().date() - timedelta(days=7)).delete()
+    Run.objects.filter(tallies__day__gt=day(7)).delete()
     days(LATELY, 10)
     assert checked().level == "unknown"
     assert DriftAssessment.objects.get().since == since, "few texts do not end it"
@@ -153,6 +159,23 @@ def test_of_many_who_ask_whether_it_is_due_one_is_told_so() -> None:
     assert [drift.due() for _ in range(3)] == [True, False, False]
     DriftCheck.objects.update(asked_at=timezone.now() - drift.EVERY)
     assert [drift.due() for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_look_at_the_same_time_one_tells_it() -> None:
+    days(PAST, 30)
+    days(LATELY, 60, HIGH)
+
+    def look(_: int) -> None:
+        try:
+            check_drift(actor="test")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(look, range(4)))
+    assert told() == ["classifier.drifted"]
+    assert DriftAssessment.objects.get().recent["judged"] == 420
 
 
 def test_a_version_that_is_not_used_any_more_has_no_assessment() -> None:
