@@ -142,6 +142,7 @@ class SafetyLayer:
             return SafeResponse(
                 self.refusal, before, done=[*done, f"The prompt was refused. {' '.join(before.reasons)}"]
             )
+        done = [*done, *_unjudged("prompt", before)]
         said = generate(asked)
         shown, _, after, mended = self._mend(said, partial(self.validate_output, prompt=asked, sources=sources))
         if not after.allowed:
@@ -150,7 +151,9 @@ class SafetyLayer:
         if vault and not mended:  # else a placeholder of the answer may be that of another value in the prompt
             for redactor in self.redactors.values():
                 shown = redactor.restore(shown, vault)
-        return SafeResponse(shown, before, after, [*done, *mended], said if mended else None)
+        return SafeResponse(
+            shown, before, after, [*done, *mended, *_unjudged("answer", after)], said if mended else None
+        )
 
     def _validation(self, text: str, stage: Stage, outcome: StageOutcome) -> Validation:
         return Validation(text, stage, outcome, degraded=self.fail_open and outcome.label is Label.ERROR)
@@ -172,6 +175,10 @@ class SafetyLayer:
     def _instead(self, found: Validation) -> tuple[str, str]:
         remedies = {self.remedies.get(j.check, Remedy.REFUSE) for j in found.against}
         return (self.replacement, "replaced") if remedies == {Remedy.REPLACE} else (self.refusal, "refused")
+
+
+def _unjudged(what: str, found: Validation) -> list[str]:
+    return [f"The {what} passed all the same. {' '.join(found.reasons)}"] if found.degraded else []
 
 
 def _sentence(judgement: Judgement) -> str:

@@ -69,6 +69,12 @@ def test_failing_open_is_degraded_and_only_for_what_could_not_be_judged() -> Non
     assert layer.validate_input("toxic").allowed is False
     answer = layer.safe_response("fail please", lambda prompt: "kind")
     assert (answer.text, answer.degraded, answer.blocked) == ("kind", True, False)
+    assert [said.startswith("The prompt passed all the same. toxicity could not judge it") for said in answer.done] == [
+        True
+    ]
+    answer = layer.safe_response("kind", lambda prompt: "fail")
+    assert (answer.degraded, len(answer.done)) == (True, 1)
+    assert answer.done[0].startswith("The answer passed all the same.")
 
 
 def test_a_provider_that_cannot_work_is_an_error_with_its_reason() -> None:
