@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from classifiers.types import Span
 from guardrails.pii import Redactor
-
-NAME = re.compile(r"[^\W\d_]+(\s+[^\W\d_]+)*|\W*.{1,5}\W*", re.DOTALL)
-LONG_NUMBER = 7  # digits from which on a value is known again however it is grouped
+from runs.spellings import LONG, Spellings, plain
 
 
-class _Spellings(Redactor):
+class _SameName(Redactor):
     """One placeholder for all spellings of a value: in capitals or small, its digits grouped or not."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -23,8 +19,7 @@ class _Spellings(Redactor):
         self._first: dict[str, tuple[str, str]] = {}
 
     def name(self, kind: str, value: str) -> str:
-        plain = re.sub(r"\D", "", value) if _is_long_number(value) else " ".join(value.lower().split())
-        return super().name(*self._first.setdefault(plain, (kind, value)))
+        return super().name(*self._first.setdefault(plain(value), (kind, value)))
 
 
 class Redaction:
@@ -35,13 +30,10 @@ class Redaction:
 
     def __init__(self, found: Mapping[str, Sequence[Span]]) -> None:
         self._found = found
-        self._redactor = _Spellings(found)
-        self._values = {text[span.start : span.end]: span.kind for text, spans in found.items() for span in spans}
+        self._redactor = _SameName(found)
+        self._known = Spellings({t[span.start : span.end]: span.kind for t, spans in found.items() for span in spans})
+        self.done = any(found.values())
         self._spans: dict[str, list[Span]] = {}
-
-    @property
-    def done(self) -> bool:
-        return bool(self._values)
 
     def text(self, text: str) -> str:
         return self._redactor.redact(text, self._in(text)) if self.done else text
@@ -96,18 +88,8 @@ class Redaction:
     def _in(self, text: str) -> list[Span]:
         """What was found in the text, and where else in it stands what was found in others."""
         if text not in self._spans:
-            self._spans[text] = _merged([*self._found.get(text, ()), *self._known(text)])
+            self._spans[text] = _merged([*self._found.get(text, ()), *self._known.spans(text)])
         return self._spans[text]
-
-    def _known(self, text: str) -> Iterator[Span]:
-        low = text.lower()
-        for value, (pattern, kind) in self._patterns.items():
-            if value.lower().split()[0] in low or _is_long_number(value):
-                yield from (Span(*found.span(), kind) for found in pattern.finditer(text))
-
-    @cached_property
-    def _patterns(self) -> dict[str, tuple[re.Pattern[str], str]]:
-        return {value: (_pattern(value), kind) for value, kind in self._values.items() if value.strip()}
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -131,19 +113,7 @@ def _digits(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return ""
     digits = str(int(value))
-    return digits if len(digits) >= LONG_NUMBER else ""
-
-
-def _is_long_number(value: str) -> bool:
-    return len(re.findall(r"\d", value)) >= LONG_NUMBER and not re.search(r"[^\W\d]", value)
-
-
-def _pattern(value: str) -> re.Pattern[str]:
-    if _is_long_number(value):
-        return re.compile(r"(?<!\d)" + r"[ .()/+-]{0,3}".join(re.findall(r"\d", value)) + r"(?!\d)")
-    words = r"\s+".join(map(re.escape, value.split()))
-    # A name may be part of another word; what holds more than letters is itself wherever it stands.
-    return re.compile(rf"(?<!\w){words}(?!\w)" if NAME.fullmatch(value) else words, re.IGNORECASE)
+    return digits if len(digits) >= LONG else ""
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
