@@ -179,8 +179,14 @@ def confusions(said: Sequence[Said]) -> list[CategoryConfusion]:
 
 def _confusion(name: str, said: Sequence[Said]) -> CategoryConfusion:
     counts = Counter((each.label, each.toxic) for each in said)
-    kinds = [(label, toxic) for label in (Label.TOXIC, Label.SAFE) for toxic in (True, False)]
-    return CategoryConfusion(name, *(counts[kind] for kind in kinds), sum(e.label is Label.ERROR for e in said))
+    return CategoryConfusion(
+        name,
+        tp=counts[Label.TOXIC, True],
+        fp=counts[Label.TOXIC, False],
+        fn=counts[Label.SAFE, True],
+        tn=counts[Label.SAFE, False],
+        errors=counts[Label.ERROR, True] + counts[Label.ERROR, False],
+    )
 
 
 def _latency(seconds: Sequence[float]) -> dict[str, float]:

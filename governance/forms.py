@@ -31,7 +31,8 @@ class PickForm(forms.Form):
     value = forms.FloatField(required=False, min_value=0, label="Target", widget=forms.NumberInput({"step": "any"}))
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, label_suffix="", **options)
+        super().__init__(*args, **options)
+        self.label_suffix = ""
 
     @property
     def aim(self) -> Aim:
@@ -97,7 +98,8 @@ class EvaluationForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, label_suffix="", **options)
+        super().__init__(*args, **options)
+        self.label_suffix = ""
         fields: Any = self.fields
         fields["classifiers"].choices = [(alias, alias) for alias in sorted(aliases("classifier"))]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from classifiers.curves import Curve as CurveOfCounts
 from classifiers.curves import Scored, f1, false_positive_rate, precision, recall
 from classifiers.measuring import Said
 from review.plots import BASE, TOP, Curve, Curves, grid, scale, x_at, y_at
@@ -34,10 +35,11 @@ def points(said: Sequence[Said]) -> list[Point]:
         return []
     curve = Scored.of([each.score or 0.0 for each in known], [each.toxic for each in known]).curve()
     places = np.unique(np.linspace(0, len(curve.thresholds) - 1, POINTS).round().astype(int))
-    return [_point(*(float(each[place]) for each in (curve.thresholds, curve.tp, curve.fp)), curve) for place in places]
+    return [_point(curve, place) for place in places]
 
 
-def _point(threshold: float, tp: float, fp: float, curve: Any) -> Point:
+def _point(curve: CurveOfCounts, place: int) -> Point:
+    threshold, tp, fp = (float(each[place]) for each in (curve.thresholds, curve.tp, curve.fp))
     cells = tp, fp, curve.positives - tp, curve.negatives - fp
     return Point(threshold, precision(*cells), recall(*cells), false_positive_rate(*cells), f1(*cells))
 

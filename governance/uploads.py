@@ -27,8 +27,10 @@ def read_file(name: str, content: Iterable[bytes], columns: Columns, **source: A
     kind = Path(name).suffix.lower()
     if kind not in KINDS:
         raise InputError(f"The file is one of: {', '.join(KINDS)}. manage.py evaluate reads Parquet and data sets too.")
-    if len(name) > MAX_NAME or (why := unstorable(name, name="The file's name")):
-        raise InputError(why if len(name) <= MAX_NAME else f"The file's name has more than {MAX_NAME} characters.")
+    if len(name) > MAX_NAME:
+        raise InputError(f"The file's name has more than {MAX_NAME} characters.")
+    if why := unstorable(name, name="The file's name"):
+        raise InputError(why)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"sent{kind}"
         _write(path, content)
@@ -38,6 +40,8 @@ def read_file(name: str, content: Iterable[bytes], columns: Columns, **source: A
 def read_rows(name: str, rows: Sequence[Mapping[str, Any]], columns: Columns, **source: Any) -> Data:
     """The same of rows that were sent as JSON."""
     lines = (json.dumps(row).encode() + b"\n" for row in rows)
+    if why := unstorable(name, name="dataset"):
+        raise InputError(why)
     data = read_file("rows.jsonl", lines, columns, **source)
     return Data(name or f"{len(rows)} rows sent along", data.columns, data.rows)
 

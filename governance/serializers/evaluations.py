@@ -118,7 +118,9 @@ class JobSerializer(serializers.ModelSerializer):
     """An evaluation that was asked for, and how far it has come."""
 
     of = serializers.ListField(child=serializers.CharField(), help_text="Aliases, or the run.")
-    evaluations = serializers.PrimaryKeyRelatedField(many=True, read_only=True, help_text="Those that are made.")
+    evaluations: serializers.Field = serializers.PrimaryKeyRelatedField(
+        many=True, read_only=True, help_text="Those that are made."
+    )
 
     class Meta:
         model = EvaluationJob

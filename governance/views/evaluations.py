@@ -96,10 +96,12 @@ def _beside(request: HttpRequest, evaluation: Evaluation) -> Sequence[Evaluation
 
 def _compared(one: Evaluation, other: Evaluation) -> Paired:
     """Looked up where it was worked out before: evaluations never change."""
-    name = f"paired {one.pk} {other.pk} {one.created_at.timestamp()} {other.created_at.timestamp()}"
-    return cache.get_or_set(
-        name.replace(" ", "-"), lambda: services.compare_evaluations(one, other, resamples=_resamples(one))
-    )
+    name = f"paired-{one.pk}-{other.pk}-{one.created_at.timestamp()}-{other.created_at.timestamp()}"
+    found: Paired | None = cache.get(name)
+    if found is None:
+        found = services.compare_evaluations(one, other, resamples=_resamples(one))
+        cache.set(name, found)
+    return found
 
 
 def _resamples(evaluation: Evaluation) -> int:
