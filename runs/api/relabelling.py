@@ -32,7 +32,7 @@ class RelabellingResource(Resource):
         """What labelling the run anew would change; nothing is."""
         return self._told(relabelling.preview(_run(run), chosen(self.asked["policy"])))
 
-    @extend_schema(operation_id="runs_relabelling", request=RelabellingBody, responses=RelabellingSerializer)
+    @extend_schema(operation_id="runs_relabelling", request=RelabellingBody, responses={200: RelabellingSerializer})
     def create(self, request: Request, run: int) -> Response:
         """Labels an ended run anew, and tells what changed."""
         given = body(RelabellingBody, request)
