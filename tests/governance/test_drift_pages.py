@@ -68,9 +68,7 @@ def test_why_nothing_can_be_said(visit: Any) -> None:
 @pytest.mark.usefixtures("drifted")
 def test_the_start_page_names_those_that_drifted_and_counts_the_others(visit: Any) -> None:
     page = " ".join(visit("/admin/").split())
-    assert (
-        "Drifted: 1. To be watched: 0. As before: 1. Too few texts to tell: 1." in page
-    )
+    assert "Drifted: 1. To be watched: 0. As before: 1. Too few texts to tell: 1." in page
     assert f"{PAGE}guard/#drift-" in page
     assert f"{PAGE}steady/#drift-" not in page
 
