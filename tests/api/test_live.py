@@ -21,6 +21,7 @@ from runs import checks, live, services
 from runs.gateway.askers import Asker
 from runs.gateway.moderating import moderate
 from runs.models import Result, Run
+from runs.storing import Kept
 from runs.tasks import requeue_lost
 from runs.verification import discrepancies
 from tests.api.conftest import Program
@@ -30,7 +31,7 @@ ASKER = Asker("test")
 
 
 def judge(*texts: str, alias: str = "fake") -> list[Any]:
-    return moderate(texts, alias=alias, asker=ASKER)
+    return moderate(texts, aliases=[alias], asker=ASKER)
 
 
 def test_a_day_and_a_configuration_have_one_run(db: None) -> None:
@@ -184,7 +185,8 @@ def test_one_that_cannot_be_saved_takes_no_other_with_it(monkeypatch: pytest.Mon
 def entry(text: str, **metadata: Any) -> live.Entry:
     judged = StageOutcome((Judgement("fake", Classification(Label.SAFE, score=0.1), "k"),))
     line = live.Line("moderations fake", ("fake",))
-    return live.Entry(line, line.infos(), None, [Outcome(Prompt(text, metadata=metadata), judged)], "test", "")
+    kept = Kept(Outcome(Prompt(text, metadata=metadata), judged))
+    return live.Entry(line, line.infos(), None, [kept], "test", "")
 
 
 @pytest.mark.parametrize(
