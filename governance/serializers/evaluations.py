@@ -171,7 +171,7 @@ class CategoryCountSerializer(serializers.Serializer):
     errors = serializers.IntegerField()
 
 
-class ConfusionSerializer(serializers.Serializer):
+class CategoryConfusionSerializer(serializers.Serializer):
     """What became of the texts of a category; without a name, of all."""
 
     name = serializers.CharField(allow_blank=True)
@@ -220,9 +220,9 @@ class EvaluationDetailSerializer(EvaluationSerializer):
             "threshold",
         )
 
-    @extend_schema_field(ConfusionSerializer(many=True))
+    @extend_schema_field(CategoryConfusionSerializer(many=True))
     def get_confusion(self, evaluation: Evaluation) -> Any:
-        return ConfusionSerializer(confusions(evaluation.scores.said), many=True).data
+        return CategoryConfusionSerializer(confusions(evaluation.scores.said), many=True).data
 
 
 class EvaluationQuestion(Paged):
