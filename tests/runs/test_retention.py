@@ -1,5 +1,6 @@
 """What is old enough is let go, what somebody needs is not, and what is left can still be verified."""
 
+import signal
 from collections import Counter
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from runs.storing import NOT_KEPT
 from runs.verification import discrepancies
 from tests.leaks import LETTER, SECRETS, leaks, rules_alone  # noqa: F401  a fixture
 from tests.review.conftest import cast, make_queue  # noqa: F401  fixtures
+from tests.runs.processes import manage
 
 pytestmark = pytest.mark.usefixtures("rules_alone")
 MONTH = {"texts": 30, "payloads": 30, "run logs": 30, "deliveries": 30}
@@ -287,3 +289,18 @@ def test_the_command_says_what_it_did(old_run):
     assert "texts, older than 30 days: 3 let go, 3 held." in told
     assert "live texts: kept for ever." in told
     assert texts_of(run)[1][0] == NOT_KEPT
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fuse", [3, 7, 11, 15])
+def test_killed_anywhere_it_leaves_whole_results_and_goes_on(old_run, tmp_path, fuse):
+    """Before one of the statements of its transactions; then once more, to its end."""
+    run = old_run(["Hello", LETTER, "toxic"])
+    log, keep = tmp_path / "log", {"AI_SAFETY_MONITOR_KEEP_TEXT_DAYS": "30"}
+    deadly = {"DJANGO_SETTINGS_MODULE": "tests.kill_settings", "AI_SAFETY_TEST_FUSE": str(fuse)}
+    assert manage(log, "purge_texts", **keep, **deadly).wait() in (-signal.SIGKILL, 0), log.read_text()
+    assert not list(discrepancies(run))
+    assert manage(log, "purge_texts", **keep).wait() == 0, log.read_text()
+    assert not list(discrepancies(run))
+    assert {prompt for prompt, _ in texts_of(run)} == {NOT_KEPT}
