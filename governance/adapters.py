@@ -32,7 +32,8 @@ MAX_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training as it is asked for: ``rows`` by part, from what ``dataset`` names, with the command that asked."""
+    """A training as it is asked for: ``rows`` by part, from what ``dataset`` names (``sources``, if there are several, each with
+    its licence), with the command that asked."""
 
     name: str
     recipe: Recipe
@@ -41,6 +42,7 @@ class Plan:
     folder: Path
     command: str = ""
     alias: str = "gemma"
+    sources: Sequence[str] = ()
 
     @property
     def data(self) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _about(plan: Plan, folder: Path, evaluation: Evaluation) -> dict[str, Any]:
     return {
         "base_model": plan.recipe.base_model, "base_revision": evaluation.version.revision if evaluation.version else "",
         "digest": folder_digest(folder), "command": plan.command, "recipe": asdict(plan.recipe), "data": plan.data,
-        "dataset": plan.dataset,
+        "dataset": plan.dataset, "sources": plan.sources,
     }  # fmt: skip
 
 

@@ -23,8 +23,8 @@ SHOWN = {
 def write_card(adapter: Path, *, name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """Writes README.md, and NOTICE for a Gemma, beside the weights; returns the card.
 
-    ``about`` holds base_model, base_revision, digest, command, recipe, data (parts by name, each with n, toxic, digest) and
-    dataset; ``evaluation`` what the held rows showed: n, figures by name with value, low, high, threshold, bins.
+    ``about`` holds base_model, base_revision, digest, command, recipe, data (parts by name, each with n, toxic, digest),
+    dataset and sources, a line each; ``evaluation`` what the held rows showed: n, figures by name with value, low, high, threshold, bins.
     """
     hub = need("huggingface_hub", feature="A model card")
     gemma = about["base_model"] == "embedded" or "gemma" in about["base_model"].lower()
@@ -72,6 +72,7 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
         f"- made by: `{about['command']}`", "",
         *(["See NOTICE: the Gemma Terms of Use and their use restrictions hold for this adapter.", ""] if gemma else []),
         "## Data", "", f"From {about['dataset']}; no text stands in two parts.", "",
+        *([*(f"- {source}" for source in about["sources"]), ""] if about["sources"] else []),
         "| part | texts | toxic | digest |", "|---|---|---|---|", *parts, "",
         "## Measured on the held part", "",
         f"{evaluation['n']} texts, with 95 % bootstrap intervals; {evaluation['errors']} could not be judged.", "",

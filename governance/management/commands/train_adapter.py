@@ -72,6 +72,7 @@ class Command(SafetyCommand):
         plan = Plan(
             options["name"] or folder.name, _recipe(**options), _rows(**options), str(_dataset(**options)), folder,
             command=" ".join(["python", "manage.py", *sys.argv[1:]]), alias=options["alias"],
+            sources=embedded.sources(options["embedded"]) if options["embedded"] else (),
         )  # fmt: skip
         for step in self._shown(adapters.training(plan)):
             if step.tuning_loss is not None:
