@@ -37,6 +37,8 @@ SHORT = {
 }
 CHUNK, OVERLAP = 4_000, 200  # characters that are tagged at a time, and again with the next
 SURROGATES = re.compile("[\ud800-\udfff]")
+BETWEEN_LINES = re.compile(r"[\s,]*(?:[A-Z]{2,3}[\s,]+)?(?:\d[\d-]*[\s,]*)?")  # of an address: state and postcode
+POSTCODE = re.compile(r"[ ,]*\d[\d-]{2,9}\b")
 PLACEHOLDER = re.compile(r"<([A-Z_]+)_(\d{1,9})>")
 
 
@@ -94,7 +96,8 @@ class PiiCheck:
         """The spans of each text. Raises ProviderError when a model or a package is missing, or a kind is unknown."""
         plain = [SURROGATES.sub("\ufffd", text) for text in texts]
         tagged = self._tagged_spans(plain)
-        return [self._settled([*self._formed(text), *next(tagged), *self._presidio(text)]) for text in plain]
+        found = [self._settled([*self._formed(text), *next(tagged), *self._presidio(text)]) for text in plain]
+        return [list(_whole_addresses(text, spans)) for text, spans in zip(plain, found, strict=True)]
 
     def redact(self, text: str) -> tuple[str, dict[str, str]]:
         """``text`` with a placeholder for each find, <EMAIL_1>, and the vault: what each placeholder stands for. The same
@@ -230,6 +233,36 @@ def _parts(text: str) -> Iterator[tuple[int, int]]:
         high = cut if cut > 0 else high
         yield low, high
         low = high - OVERLAP
+
+
+def _whole_addresses(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """A street with its town and country is one address where it is told in a sentence; in a block of lines each stands
+    for itself."""
+    at = 0
+    while at < len(spans):
+        end = at + 1
+        while end < len(spans) and _goes_on(text, spans[end - 1], spans[end]):
+            end += 1
+        parts = spans[at:end]
+        if _in_a_sentence(text, spans[at]) and sum(part.kind == "LOCATION" for part in parts) > 1:
+            code = POSTCODE.match(text, parts[-1].end)
+            yield Span(parts[0].start, code.end() if code else parts[-1].end, "STREET_ADDRESS", parts[0].score)
+        else:
+            yield from parts
+        at = end
+
+
+def _goes_on(text: str, part: Span, following: Span) -> bool:
+    kinds = {part.kind, following.kind}
+    return kinds <= {"STREET_ADDRESS", "LOCATION"} and bool(
+        BETWEEN_LINES.fullmatch(text, part.end, following.start) and following.kind == "LOCATION"
+    )
+
+
+def _in_a_sentence(text: str, street: Span) -> bool:
+    """Whether something stands before it on its line."""
+    before = text[text.rfind("\n", 0, street.start) + 1 : street.start]
+    return street.kind == "STREET_ADDRESS" and bool(before.strip(" >*-"))
 
 
 def _apart(spans: Sequence[Span]) -> list[Span]:

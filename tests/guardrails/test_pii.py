@@ -55,6 +55,14 @@ def test_a_leak_blocks_and_a_date_only_informs(check: PiiCheck) -> None:
     assert set(said.categories) == {span.kind for span in said.spans}
 
 
+def test_an_address_in_a_sentence_is_one_find_and_in_lines_each_is_its_own(check: PiiCheck) -> None:
+    told = "Please send it to 12 Baker Street, London, England 12345 today."
+    assert found(check, told) == {("STREET_ADDRESS", "12 Baker Street, London, England 12345")}
+    lines = {("LOCATION", "London"), ("LOCATION", "England")}
+    assert lines <= found(check, "Jane Miller\n12 Baker Street\nLondon\nEngland\n")
+    assert ("LOCATION", "London") in found(check, "He lives at 12 Baker Street, London.")
+
+
 def test_which_kinds_block_is_an_option() -> None:
     check = PiiCheck(["PERSON", "EMAIL_ADDRESS"], block=["PERSON"])
     assert label(check, "My name is John Smith.") is Label.TOXIC
