@@ -176,8 +176,7 @@ def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
         try:
             with leases.kept(chunk):
                 pipeline, versions = _pipeline(chunk.run)
-                outcomes = list(pipeline.run(chunk.prompts))
-                kept = storing.kept(outcomes)
+                kept = storing.kept(list(pipeline.run(chunk.prompts)))
             saved = save_chunk(chunk, kept, versions=versions, actor=actor)
         except BaseException as error:
             moderation.forget_versions()
@@ -189,7 +188,8 @@ def _work_on(chunk: Chunk, *, actor: str) -> list[Outcome]:
             logger.warning("%s was taken over by another process; what was done here is dropped.", chunk)
             return []
         logger.info("Prompts %d to %d are done.", chunk.lo, chunk.hi - 1)
-        return outcomes
+        # As they are stored: what a command prints may end in a log.
+        return [each.outcome for each in kept]
 
 
 def _fatal(error: BaseException, chunk: Chunk) -> str:

@@ -1,8 +1,10 @@
 """What is stored of texts, under each of the three settings: a cast of secrets is looked for wherever anything is kept."""
 
 import traceback
+from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -199,6 +201,26 @@ def test_errors_whose_prompts_are_whole_are_judged_again(redacted, done_run):  #
 def test_secrets_are_looked_for_where_they_can_be_found(done_run):
     done_run([LETTER])
     assert {table for _, table in leaks()} >= {"runs_result"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", ["redacted", "none"])
+def test_no_file_and_no_terminal_holds_them_after_a_run(kept, manage, prompts_file):
+    """By the site's own redactor, in a process of its own."""
+    fakes = ("--input-classifier", "fake", "--answer-generator", "fake", "--output-classifier", "fake")
+    path = prompts_file([LETTER, f"fail {LETTER}", f"toxic {LETTER}"], by=EMAIL)
+    environment = {"AI_SAFETY_MONITOR_STORE_TEXT": kept}
+    process = manage("run_pipeline", "--dataset-id", str(path), "--limit", "0", *fakes, **environment)
+    told, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert Result.objects.count() == 3
+    assert not leaks()
+    assert not [secret for secret in SECRETS if secret in told]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        stored = Path(connection.settings_dict["NAME"]).read_bytes()
+        assert not [secret for secret in SECRETS if secret.encode() in stored]
 
 
 class TestPages:
