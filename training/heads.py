@@ -25,7 +25,7 @@ from training import refusals
 from training.sources import Example, Source
 
 EMBEDDING_WEIGHT = 2.0  # of the embedding against the n-grams; both have length 1
-MOST_WINDOWS, MOST_SENTENCES = 2, 4  # of one text, in training
+MOST_WINDOWS = 5  # of one text, in training
 THRESHOLD = 0.5  # of each head, on its probabilities
 CLEAR = -4.5  # log-odds by words alone below which no text is embedded; of the attacks used for tuning it costs none
 
@@ -33,10 +33,11 @@ CLEAR = -4.5  # log-odds by words alone below which no text is embedded; of the 
 def make_injection(data: Path) -> str:
     texts, labels, weights = [], [], []
     for name, examples in _named(injection_data.TRAINING, data, injection_data.own_examples()):
-        for example in list(examples)[:: injection_data.EVERY.get(name, 1)]:
+        halved = name in injection_data.HALVED
+        for example in list(examples)[:: 2 if halved else 1]:
             pieces = windows(example.text)[:MOST_WINDOWS]
             if not example.label:  # not every sentence of an attack is one
-                pieces = [*pieces, *by_sentence(example.text)[:MOST_SENTENCES]]
+                pieces = [*pieces, *by_sentence(example.text)[: 2 if halved else MOST_WINDOWS]]
             texts += [piece.text for piece in pieces]
             labels += [example.label] * len(pieces)
             weights += [injection_data.WEIGHTS.get(name, 1.0) / max(1, len(pieces))] * len(pieces)

@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from guardrails.normalise import variants
-from training import found
 from training.attacks import indirect_attacks
-from training.everyday import everyday
 from training.sources import Example, Source, lines, rows
-from training.takeovers import takeovers
 from training.tools import readings
 from training.triggers import benign_triggers, codes, notices
 
@@ -106,20 +103,9 @@ TRAINING = [
     Source("BEGIN", "CC-BY-4.0, CDLA-Sharing-1.0", ("begin-groundedness/*.tsv",), _knowledge),
     Source("Civil Comments", "CC0", ("toxic-spans-civil-comments/comments.csv",), _comments),
     Source("BIPIA, every other e-mail", "MIT", ("bipia-indirect-injection/email*.jsonl",), _other_emails),
-    Source("Django, code", "BSD-3-Clause", ("**/*.py",), found.code, "django", "5.2.19"),
-    Source("transformers, code", "Apache-2.0", ("generation/*.py", "pipelines/*.py", "utils/*.py"), found.code,
-           "transformers", "5.23.0"),
-    Source("openai, documentation", "Apache-2.0", ("**/*.py",), found.documentation, "openai", "3.54.0"),
-    Source("garak, documentation", "Apache-2.0", ("**/*.py",), found.documentation, "garak", "0.17.1"),
-    Source("PyRIT, documentation", "MIT", ("**/*.py",), found.documentation, "pyrit", "1.1.0"),
-    Source("Jigsaw", "CC0 over CC-BY-SA-3.0", ("jigsaw-toxic/train_binary.csv",), found.comments),
-    Source("RealToxicityPrompts", "Apache-2.0", ("real-toxicity-prompts/*.jsonl",), found.web),
 ]  # fmt: skip
 WEIGHTS = {"neuralchemy": 0.3, "this project": 2.0}  # the first has many labels that are doubtful
-EVERY = {  # second text, third, and so on: there are more than it takes
-    "S-Labs": 2, "neuralchemy": 3, "yanismiraoui": 2, "garak, jailbreaks in the wild": 2, "dolly": 6, "HH-RLHF": 3, "HaluEval": 4,
-    "BEGIN": 4, "Civil Comments": 4, "Django, code": 2, "transformers, code": 5, "PyRIT, documentation": 6, "Jigsaw": 16,
-}  # fmt: skip
+HALVED = ("dolly", "HaluEval", "BEGIN", "Civil Comments")  # every other text: there are more than it takes
 
 
 def _bastion(paths: Sequence[Path]) -> Iterator[Example]:
@@ -211,13 +197,13 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 
 def own_examples() -> Iterator[Example]:
-    """What public sets lack, written for this project (training/everyday.py, takeovers.py, triggers.py, attacks.py, tools.py)."""
-    harmless = [*everyday(6), *benign_triggers(1600), *notices(150), *readings(500, attacks=False)]
-    disguised = [hide(text) for hide in DISGUISES.values() for text in benign_triggers(30, seed=1)]
+    """What public sets lack, written for this project (training/triggers.py, training/attacks.py, training/tools.py)."""
+    harmless = [*benign_triggers(2400), *notices(300), *readings(900, attacks=False)]
+    disguised = [hide(text) for hide in DISGUISES.values() for text in benign_triggers(80, seed=1)]
     for text in harmless:
         yield Example(text, False)
-    for text in [*codes(300), *disguised]:  # in public sets whatever is disguised is an attack
+    for text in [*codes(600), *disguised]:  # in public sets whatever is disguised is an attack
         for reading in variants(text):  # each is scored on its own
             yield Example(reading.text, False)
-    for text in [*takeovers(4), *indirect_attacks(600), *readings(700, attacks=True)]:
+    for text in [*indirect_attacks(900), *readings(900, attacks=True)]:
         yield Example(text, True)
