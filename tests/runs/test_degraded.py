@@ -106,9 +106,7 @@ class TestWhereItIsTold:
             (f"/admin/runs/result/{run.results.get(position=0).pk}/", 0),
         ]:
             assert admin_client.get(path).content.decode().count(">degraded</span>") == badges
-        assert (
-            "made while the site failed open" in admin_client.get(f"/admin/runs/run/{run.pk}/").content.decode()
-        )
+        assert "made while the site failed open" in admin_client.get(f"/admin/runs/run/{run.pk}/").content.decode()
 
 
 class TestFilter:
