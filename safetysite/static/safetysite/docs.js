@@ -14,7 +14,8 @@ SwaggerUIBundle({
     layout: "BaseLayout",
     validatorUrl: null,
     deepLinking: true,
-    docExpansion: "list",
+    docExpansion: "none", // unfolded, more than some 120 operations are not drawn beyond the first few
+    filter: true,
     requestInterceptor: (request) => {
         const own = new URL(request.url, location.href).origin === location.origin;
         const token = document.querySelector('meta[name="csrf-token"]').content;
