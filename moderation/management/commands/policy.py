@@ -27,7 +27,9 @@ class Command(SafetyCommand):
     help = __doc__
 
     def arguments(self, parser: CommandParser) -> None:
-        acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+        acts = parser.add_subparsers(
+            dest="act", help="what to do: policy ACT --help says how", required=True, metavar="ACT"
+        )
         acts.add_parser("list", help="which policies there are")
         for act, says in (("show", "what a version says"), ("export", "the same as a file in YAML")):
             acts.add_parser(act, help=says).add_argument("policy", metavar="NAME[@N]")
