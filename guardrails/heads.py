@@ -1,4 +1,4 @@
-"""Small trained heads: logistic regressions whose weights lie beside this file, with a card each; numpy is all they need.
+"""Small trained heads, whose weights lie beside this file with a card each; numpy is all they need.
 
 ``manage.py train_guardrail`` makes them.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.embedded import file_digest
-from classifiers.embeddings import DIMENSIONS, encoder
+from classifiers.embeddings import encoder
 from classifiers.errors import ProviderError
 from classifiers.loading import need
 
@@ -64,7 +64,10 @@ def sigmoid(logits: Any) -> Any:
 
 
 class TextHead:
-    """The probability that a short text is of a kind, from its sentence embedding and its hashed n-grams."""
+    """The probability that a short text is of a kind, from its sentence embedding and its hashed n-grams.
+
+    Log-odds are linear in both; some heads add what one hidden layer of rectified units makes of the embedding.
+    """
 
     def __init__(self, name: str, *, threads: int | None = None) -> None:
         self.name, self.threads = name, threads
@@ -73,10 +76,9 @@ class TextHead:
         """One probability for each text, in order; ``vectors`` are their embeddings where these are already known."""
         if not texts:
             return []
-        parts, words = arrays(self.name), self._by_words(texts)
         if vectors is None:
-            vectors = self._embedded(texts, words)
-        found: list[float] = sigmoid(vectors @ parts["embedding"] + words).tolist()
+            vectors = encoder(threads=self.threads).embed(texts)
+        found: list[float] = sigmoid(self._by_words(texts) + self._by_meaning(vectors)).tolist()
         return found
 
     def _by_words(self, texts: Sequence[str]) -> Any:
@@ -85,13 +87,13 @@ class TextHead:
         sums = [sum(value * table[bucket] for bucket, value in ngrams(text).items()) for text in texts]
         return numpy.array(sums) + arrays(self.name)["bias"]
 
-    def _embedded(self, texts: Sequence[str], words: Any) -> Any:
-        """The embeddings; zeros where the words alone say no clearly, which spares most of a harmless text."""
-        numpy = need("numpy", feature="A trained head")
-        doubtful = numpy.flatnonzero(words >= arrays(self.name).get("clear", -numpy.inf))
-        vectors = numpy.zeros((len(texts), DIMENSIONS), dtype=numpy.float32)
-        vectors[doubtful] = encoder(threads=self.threads).embed([texts[index] for index in doubtful])
-        return vectors
+    def _by_meaning(self, vectors: Any) -> Any:
+        """What embeddings add to the log-odds."""
+        numpy, parts = need("numpy", feature="A trained head"), arrays(self.name)
+        added = vectors @ parts["embedding"]
+        if "hidden" in parts:
+            added = added + numpy.maximum(vectors @ parts["hidden"] + parts["hidden_bias"], 0) @ parts["hidden_out"]
+        return added
 
     @property
     def threshold(self) -> float:

@@ -17,31 +17,36 @@ from classifiers.embeddings import encoder
 from classifiers.loading import need
 from guardrails import grounding, heads
 from guardrails.injection import by_sentence
+from guardrails.normalise import variants
 from guardrails.sentences import sentences, windows, words
 from training import grounding as grounding_data
 from training import injection as injection_data
 from training import refusal as refusal_data
-from training import refusals
+from training import refusals, wide
 from training.sources import Example, Source
 
 EMBEDDING_WEIGHT = 2.0  # of the embedding against the n-grams; both have length 1
-MOST_WINDOWS = 5  # of one text, in training
+MOST_WINDOWS, MOST_SENTENCES = 2, 4  # of one text, in training
 THRESHOLD = 0.5  # of each head, on its probabilities
-CLEAR = -4.5  # log-odds by words alone below which no text is embedded; of the attacks used for tuning it costs none
+RARE = 1.0  # log-odds: attacks are rarer than in training; chosen on the two sets of our own
 
 
 def make_injection(data: Path) -> str:
+    numpy = need("numpy", feature="Training")
     texts, labels, weights = [], [], []
-    for name, examples in _named(injection_data.TRAINING, data, injection_data.own_examples()):
-        halved = name in injection_data.HALVED
-        for example in list(examples)[:: 2 if halved else 1]:
-            pieces = windows(example.text)[:MOST_WINDOWS]
+    named = _named(injection_data.TRAINING, data, injection_data.own_examples())
+    for name, examples in [*named, ("planted", injection_data.planted_examples(data))]:
+        for example in list(examples)[:: injection_data.EVERY.get(name, 1)]:
+            text = variants(example.text)[0].text  # as it is judged
+            pieces = windows(text)[:MOST_WINDOWS]
             if not example.label:  # not every sentence of an attack is one
-                pieces = [*pieces, *by_sentence(example.text)[: 2 if halved else MOST_WINDOWS]]
+                pieces = [*pieces, *by_sentence(text)[:MOST_SENTENCES]]
             texts += [piece.text for piece in pieces]
             labels += [example.label] * len(pieces)
             weights += [injection_data.WEIGHTS.get(name, 1.0) / max(1, len(pieces))] * len(pieces)
-    fit_text("injection", texts, labels, weights, regularisation=3.0, threshold=THRESHOLD, clear=CLEAR)
+    kept, vectors, hashed = _features(texts)
+    parts = wide.fit(vectors, hashed, numpy.array(labels)[kept], numpy.array(weights)[kept])
+    _write("injection", **{**parts, "bias": parts["bias"] - RARE}, threshold=THRESHOLD)
     return _card("injection", injection_data.TRAINING, data, Counter(labels), "sentences and windows of 60 words")
 
 
@@ -85,18 +90,10 @@ def fit_text(
     *,
     regularisation: float,
     threshold: float,
-    clear: float | None = None,
 ) -> None:
-    """Fits and writes a TextHead. ``regularisation`` is scikit-learn's C; a text that comes twice counts once. Below
-    ``clear``, in log-odds by its words alone, the head will not embed a text."""
-    numpy, sparse = need("numpy", feature="Training"), need("scipy.sparse", feature="Training")
-    once = {text.lower(): index for index, text in reversed(list(enumerate(texts)))}
-    kept = sorted(once.values())
-    vectors = encoder().embed([texts[i] for i in kept])
-    buckets = [heads.ngrams(texts[i]) for i in kept]
-    pointers = numpy.cumsum([0, *map(len, buckets)])
-    columns, values = [b for row in buckets for b in row], [v for row in buckets for v in row.values()]
-    hashed = sparse.csr_matrix((values, columns, pointers), shape=(len(kept), heads.BUCKETS))
+    """Fits and writes a TextHead that is linear. ``regularisation`` is scikit-learn's C."""
+    sparse = need("scipy.sparse", feature="Training")
+    kept, vectors, hashed = _features(texts)
     both = sparse.hstack([sparse.csr_matrix(vectors * EMBEDDING_WEIGHT), hashed]).tocsr()
     linear = need("sklearn.linear_model", feature="Training")
     model = linear.LogisticRegression(C=regularisation, solver="liblinear", max_iter=200, random_state=0)
@@ -108,8 +105,19 @@ def fit_text(
         ngrams=model.coef_[0, size:],
         bias=model.intercept_[0],
         threshold=threshold,
-        **({} if clear is None else {"clear": clear}),
     )
+
+
+def _features(texts: Sequence[str]) -> tuple[list[int], Any, Any]:
+    """The places of the texts that differ, of which each counts once, their embeddings and their n-grams."""
+    numpy, sparse = need("numpy", feature="Training"), need("scipy.sparse", feature="Training")
+    once = {text.lower(): index for index, text in reversed(list(enumerate(texts)))}
+    kept = sorted(once.values())
+    buckets = [heads.ngrams(texts[i]) for i in kept]
+    pointers = numpy.cumsum([0, *map(len, buckets)])
+    columns, values = [b for row in buckets for b in row], [v for row in buckets for v in row.values()]
+    hashed = sparse.csr_matrix((values, columns, pointers), shape=(len(kept), heads.BUCKETS))
+    return kept, encoder().embed([texts[i] for i in kept]), hashed
 
 
 def figures(name: str, scores: Sequence[float], labels: Sequence[bool], threshold: float | None = None) -> str:

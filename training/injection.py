@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from guardrails.normalise import variants
+from training import found
 from training.attacks import indirect_attacks
+from training.everyday import everyday
+from training.planted import planted
 from training.sources import Example, Source, lines, rows
+from training.takeovers import takeovers
 from training.tools import readings
 from training.triggers import benign_triggers, codes, notices
 
@@ -103,9 +108,24 @@ TRAINING = [
     Source("BEGIN", "CC-BY-4.0, CDLA-Sharing-1.0", ("begin-groundedness/*.tsv",), _knowledge),
     Source("Civil Comments", "CC0", ("toxic-spans-civil-comments/comments.csv",), _comments),
     Source("BIPIA, every other e-mail", "MIT", ("bipia-indirect-injection/email*.jsonl",), _other_emails),
+    Source("Django, code", "BSD-3-Clause", ("**/*.py",), found.code, "django", "5.2.19"),
+    Source("transformers, code", "Apache-2.0", ("generation/*.py", "pipelines/*.py", "utils/*.py"), found.code,
+           "transformers", "5.23.0"),
+    Source("openai, documentation", "Apache-2.0", ("**/*.py",), found.documentation, "openai", "3.54.0"),
+    Source("garak, documentation", "Apache-2.0", ("**/*.py",), found.documentation, "garak", "0.17.1"),
+    Source("PyRIT, documentation", "MIT", ("**/*.py",), found.documentation, "pyrit", "1.1.0"),
+    Source("Jigsaw", "CC0 over CC-BY-SA-3.0", ("jigsaw-toxic/train_binary.csv",), found.comments),
+    Source("RealToxicityPrompts", "Apache-2.0", ("real-toxicity-prompts/*.jsonl",), found.web),
 ]  # fmt: skip
-WEIGHTS = {"neuralchemy": 0.3, "this project": 2.0}  # the first has many labels that are doubtful
-HALVED = ("dolly", "HaluEval", "BEGIN", "Civil Comments")  # every other text: there are more than it takes
+WEIGHTS = {
+    "neuralchemy": 0.3,  # it has many labels that are doubtful
+    "S-Labs": 0.5,  # so many that they would outweigh the others
+    "this project": 2.0,
+}
+EVERY = {  # second text, third, and so on: there are more than it takes
+    "dolly": 2, "HaluEval": 2, "BEGIN": 2, "Civil Comments": 2, "Django, code": 2, "transformers, code": 5, "PyRIT, documentation": 6,
+    "Jigsaw": 16,
+}  # fmt: skip
 
 
 def _bastion(paths: Sequence[Path]) -> Iterator[Example]:
@@ -197,13 +217,43 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 
 
 def own_examples() -> Iterator[Example]:
-    """What public sets lack, written for this project (training/triggers.py, training/attacks.py, training/tools.py)."""
-    harmless = [*benign_triggers(2400), *notices(300), *readings(900, attacks=False)]
+    """What public sets lack, written for this project (training/everyday.py, takeovers.py, triggers.py, attacks.py, tools.py)."""
+    harmless = [*everyday(8), *benign_triggers(2400), *notices(300), *readings(900, attacks=False)]
     disguised = [hide(text) for hide in DISGUISES.values() for text in benign_triggers(80, seed=1)]
     for text in harmless:
         yield Example(text, False)
     for text in [*codes(600), *disguised]:  # in public sets whatever is disguised is an attack
         for reading in variants(text):  # each is scored on its own
             yield Example(reading.text, False)
-    for text in [*indirect_attacks(900), *readings(900, attacks=True)]:
+    for text in [*takeovers(8), *indirect_attacks(900), *readings(900, attacks=True)]:
         yield Example(text, True)
+
+
+CARRIERS = ("dolly", "HaluEval", "BEGIN", "BIPIA, every other e-mail", "Django, code", "HH-RLHF", "MT-bench", "Jigsaw")
+QUOTED = ("S-Labs", "yanismiraoui")
+MOST_EACH, MOST_PLANTED = 1500, 3000
+
+
+def planted_examples(data: Path) -> Iterator[Example]:
+    """Attacks, half of them our own, among the sentences of texts of the public sets."""
+    choice = random.Random(5)  # noqa: S311 - no secret
+    public = [e.text for e in _of(QUOTED, data) if e.label and 4 < len(e.text.split()) < 45]
+    own = [text for text in dict.fromkeys([*indirect_attacks(700), *takeovers(8)]) if len(text.split()) < 60]
+    choice.shuffle(public)
+    attacks = own[:MOST_EACH] + public[:MOST_EACH]
+    documents = [e.text for name in CARRIERS for e in _some([*_of((name,), data)], choice)]
+    choice.shuffle(attacks)
+    choice.shuffle(documents)
+    yield from planted(documents, attacks, MOST_PLANTED)
+
+
+def _of(names: Sequence[str], data: Path) -> Iterator[Example]:
+    for source in TRAINING:
+        if source.name in names:
+            yield from source.examples(data)
+
+
+def _some(examples: Sequence[Example], choice: random.Random) -> list[Example]:
+    long = [e for e in examples if not e.label and len(e.text.split()) > 25]
+    choice.shuffle(long)
+    return long[:400]

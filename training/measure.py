@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from classifiers.types import Stage, Subject
@@ -54,12 +54,29 @@ def measure_injection(data: Path) -> list[str]:
     ]
     found += _disguised(detector, short[:50], own[:50])
     found.append(_rules_alone([e for name in list(seen)[:7] for e in seen[name]] + own))
-    found += ["", "Sets kept apart, neither trained nor tuned on:", ""]
-    for name, apart in (("written first", kept_apart.first()), ("written second", kept_apart.second())):
-        found += _by_kind(name, detector, both := list(apart))
-        attacks = [e for e in both if e.label and _can_be_hidden(e.text)]
-        found += _disguised(detector, attacks[:50], [e for e in both if not e.label][:50])
+    found += [
+        "",
+        "Sets of our own that were kept apart until they chose the shift of the log-odds and the size of the layer:",
+        "",
+    ]
+    found += [
+        *_written("written first", detector, kept_apart.first()),
+        *_written("written second", detector, kept_apart.second()),
+    ]
+    found += [
+        "",
+        "Sets kept apart, neither trained nor tuned on:",
+        "",
+        *_written("written third", detector, kept_apart.third()),
+    ]
     return [*found, *_by_kind("AgentDojo", detector, kept_apart.AGENTDOJO.examples(data))]
+
+
+def _written(name: str, detector: InjectionDetector, examples: Iterable[Example]) -> list[str]:
+    both = list(examples)
+    attacks = [e for e in both if e.label and _can_be_hidden(e.text)]
+    disguised = _disguised(detector, attacks[:50], [e for e in both if not e.label][:50])
+    return [*_by_kind(name, detector, both), *disguised]
 
 
 def _seen(data: Path) -> dict[str, list[Example]]:

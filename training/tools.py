@@ -182,11 +182,11 @@ def readings(count: int, *, attacks: bool, seed: int = 0) -> list[str]:
     """``count`` different texts in carriers, each with an order to the assistant or none; the same for the same seed."""
     chance, found = random.Random(seed), dict.fromkeys("")  # noqa: S311
     while len(found) < count:
-        found[_carried(_order(chance) if attacks else _harmless(chance), chance)] = None
+        found[carried(_order(chance) if attacks else _harmless(chance), chance)] = None
     return list(found)
 
 
-def _carried(text: str, chance: random.Random) -> str:
+def carried(text: str, chance: random.Random) -> str:
     around = [chance.choice(FILLERS) if chance.random() < 0.4 else "" for _ in range(2)]
     said = " ".join(filter(None, [around[0], text, around[1]]))
     carrier = chance.choice(CARRIERS).replace("\\n", "\n")
@@ -195,15 +195,15 @@ def _carried(text: str, chance: random.Random) -> str:
 
 
 def _order(chance: random.Random) -> str:
-    return _sentence(chance.choice(ORDERS), ORDER_SLOTS, chance)
+    return sentence(chance.choice(ORDERS), ORDER_SLOTS, chance)
 
 
 def _harmless(chance: random.Random) -> str:
     chosen = chance.sample(PLAIN, chance.randrange(1, 4))
-    return " ".join(_sentence(each, HARMLESS_SLOTS, chance) for each in chosen)
+    return " ".join(sentence(each, HARMLESS_SLOTS, chance) for each in chosen)
 
 
-def _sentence(template: str, slots: dict[str, str], chance: random.Random) -> str:
+def sentence(template: str, slots: dict[str, str], chance: random.Random) -> str:
     text = template
     while slot := re.search(r"{([a-z]+)}", text):  # a filler may hold a slot
         filler = str(chance.randrange(10, 90)) if slot[1] == "n" else chance.choice(slots[slot[1]].split("|"))

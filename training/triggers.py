@@ -281,7 +281,7 @@ def benign_triggers(count: int, seed: int = 0) -> list[str]:
     for template in _in_turn(chance):
         if len(found) == count:
             return list(found)
-        found[_filled(template, chance)] = None
+        found[filled(template, chance)] = None
     raise AssertionError("unreachable")
 
 
@@ -290,7 +290,7 @@ def _in_turn(chance: random.Random) -> Iterator[str]:
         yield from chance.sample(TEMPLATES, len(TEMPLATES))
 
 
-def _filled(template: str, chance: random.Random) -> str:
+def filled(template: str, chance: random.Random) -> str:
     text = template.replace("{n}", str(chance.randrange(2, 90)))
     return re.sub(r"{([a-z]+)2?}", lambda slot: chance.choice(SLOTS[slot[1]].split("|")), text)
 
@@ -320,7 +320,7 @@ Best regards,|Kind regards, the support team|Cheers, Sam|Thank you for choosing 
 def notices(count: int, seed: int = 0) -> list[str]:
     """``count`` mails and messages as an assistant reads them: full of requests, none to the assistant."""
     chance = random.Random(seed)  # noqa: S311
-    return [" ".join(_filled(s, chance) for s in chance.sample(MAIL, chance.randrange(3, 9))) for _ in range(count)]
+    return [" ".join(filled(s, chance) for s in chance.sample(MAIL, chance.randrange(3, 9))) for _ in range(count)]
 
 
 def codes(count: int, seed: int = 0) -> list[str]:
@@ -350,7 +350,7 @@ CODE_NAMES += [
 
 
 def _code(chance: random.Random) -> str:
-    harmless = _filled(chance.choice(TEMPLATES[:60]), chance)
+    harmless = filled(chance.choice(TEMPLATES[:60]), chance)
     raw = chance.randbytes(chance.randrange(8, 60))
     return chance.choice(
         [
