@@ -178,7 +178,7 @@ def _why(reference: Window, recent: Window, limits: Limits) -> str:
         + (f" and {window.errors:,} that could not be judged" if window.errors else "")
         for window in (reference, recent)
     ]
-    return f"Either window needs {limits.least:,} texts; the reference has {said[0]}, the recent one {said[1]}."
+    return f"Each window needs {limits.least:,} texts; the reference has {said[0]}, the recent one {said[1]}."
 
 
 def _split(having: int, of: int) -> tuple[int, int]:

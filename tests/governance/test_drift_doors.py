@@ -42,7 +42,7 @@ def test_the_command_says_what_it_found() -> None:
 def test_the_command_says_why_nothing_can_be_said() -> None:
     assert "nothing can be said" in said()
     days(range(3), 5, HIGH)
-    assert "guard, input: Either window needs 200 texts" in said()
+    assert "guard, input: Each window needs 200 texts" in said()
 
 
 def test_the_command_as_json() -> None:

@@ -60,7 +60,7 @@ def test_a_classifier_has_its_findings_its_plots_and_their_tables(visit: Any) ->
 
 @pytest.mark.usefixtures("drifted")
 def test_why_nothing_can_be_said(visit: Any) -> None:
-    assert "Either window needs 200 texts; the reference has 0 judged texts, the recent one 10 judged texts." in visit(
+    assert "Each window needs 200 texts; the reference has 0 judged texts, the recent one 10 judged texts." in visit(
         f"{PAGE}seldom/"
     )
 
