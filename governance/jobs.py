@@ -25,6 +25,7 @@ from moderation import policies
 from moderation.models import ClassifierVersion
 from moderation.services import Choice, check_alias, make_ready, version_of
 from runs import leases
+from runs.discretion import told
 from runs.models import Run
 
 State = EvaluationJob.State
@@ -91,7 +92,7 @@ def work(job: EvaluationJob, *, seconds: float = TURN) -> bool:
     except GivenUpError:
         return False
     except SafetyError as error:
-        _fail(job, error.message)
+        _fail(job, told(error))
         return False
     except Exception:
         _fail(job, "It could not be made; the workers' log says why. Ask for it anew.")

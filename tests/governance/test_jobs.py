@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from io import StringIO
@@ -128,6 +129,39 @@ def test_a_fault_of_ours_is_told_and_raised(monkeypatch: pytest.MonkeyPatch) -> 
         jobs.work(job)
     job.refresh_from_db()
     assert (job.state, job.error) == ("FAILED", "It could not be made; the workers' log says why. Ask for it anew.")
+
+
+SECRET = "stop, my mail is ada@example.org"
+
+
+def told_of_failing(settings: Any) -> str:
+    """All that is left of an evaluation that a text of somebody's made fail."""
+    settings.SAFETY_STORE_TEXT = "none"
+    settings.SAFETY_CLASSIFIERS = {"telltale": {"BACKEND": "tests.providers.TelltaleClassifier", "OPTIONS": {}}}
+    job, raised = ask(labelled([SECRET, "kind"]), aliases=["telltale"]), ""
+    try:
+        tasks.work_on(job.pk)
+    except Exception:
+        raised = traceback.format_exc()  # which django-q2 keeps
+    job.refresh_from_db()
+    assert job.state == "FAILED"
+    return "".join([raised, job.error, job.rows, *AuditEvent.objects.values_list("data", flat=True)])
+
+
+def test_a_provider_that_quotes_a_text_is_not_quoted_where_texts_are_not_kept(settings: Any) -> None:
+    told = told_of_failing(settings)
+    assert "The key is used up" in told
+    assert "ada@example.org" not in told
+
+
+def test_nor_is_a_fault_of_ours(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(jobs, "_turn", fail)
+    told = told_of_failing(settings)
+    assert "RuntimeError" in told
+    assert "ada@example.org" not in told
 
 
 def test_who_was_given_up_for_dead_stores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
