@@ -22,9 +22,10 @@ from governance.services import Data, Wish
 from moderation import services as moderation
 from moderation.models import Adapter
 from moderation.services import Choice
-from training.adapters import ADAPTER, Recipe, Step, losses, train
+from training.adapters import ADAPTER, Step, losses, train
 from training.cards import write_card
 from training.data import Row, balanced, digest_of
+from training.recipes import Recipe
 
 PARTS = ("train", "tune", "held")
 MAX_NAME = 100

@@ -201,26 +201,14 @@ def holders() -> Iterator[str]:
 
 
 def take_lost(*, waiting_since: datetime) -> list[EvaluationJob]:
-    """Those whose holder is dead or silent for a lease, and those that wait for long; each is given to one who asks."""
+    """Those that somebody has to go on with."""
     under_way = EvaluationJob.objects.filter(state__in=UNDER_WAY).defer("rows", "said")
-    return [job for job in under_way if _is_lost(job, waiting_since) and _given_back(job)]
-
-
-def _is_lost(job: EvaluationJob, waiting_since: datetime) -> bool:
-    if job.state == State.WAITING:
-        return job.moved_at < waiting_since
-    return job.moved_at < timezone.now() - _lease() or leases.is_dead(job.holder)
-
-
-def _given_back(job: EvaluationJob) -> bool:
-    """For whoever goes on; another may have found it lost before us."""
-    same = EvaluationJob.objects.filter(pk=job.pk, state=job.state, holder=job.holder, moved_at=job.moved_at)
-    return bool(same.update(state=State.WAITING, holder="", moved_at=timezone.now()))
+    return leases.take_lost(under_way, waiting_since=waiting_since)
 
 
 def is_stalled(job: EvaluationJob) -> bool:
     """Whether it is under way, and nobody has moved it for long."""
-    return job.state in UNDER_WAY and job.moved_at < timezone.now() - _lease()
+    return job.state in UNDER_WAY and leases.is_silent(job.moved_at)
 
 
 def _lease() -> timedelta:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.conf import settings
 from django.utils import timezone
-from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from governance import drift, jobs
 from governance.models import EvaluationJob
 from runs.discretion import discreetly
+from runs.tasks import patience
 
-# One that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
-BACKLOG = timedelta(hours=1)
 TURN = 30.0  # seconds
 
 
@@ -45,8 +40,7 @@ def check_drift() -> None:
 
 def requeue_lost() -> int:
     """Enqueues again what a killed worker left, or the broker lost."""
-    age = BACKLOG if get_broker().queue_size() else timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
-    lost = jobs.take_lost(waiting_since=timezone.now() - age)
+    lost = jobs.take_lost(waiting_since=timezone.now() - patience())
     for job in lost:
         enqueue_job(job)
     return len(lost)

@@ -27,6 +27,7 @@ from review import consensus
 from review.models import BulkAction, Review
 from review.rights import Person, actor, need
 from review.services import LABELS, MAX_KEY
+from runs import leases
 from runs.filters import results
 from runs.models import Result
 from runs.querysets import ResultQuerySet
@@ -286,8 +287,7 @@ def _fail(action: BulkAction, error: SafetyError) -> None:
 
 def is_stalled(action: BulkAction) -> bool:
     """Whether it is under way, and nobody has moved it for long."""
-    patience = timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
-    return action.state in UNDER_WAY and action.moved_at < timezone.now() - patience
+    return action.state in UNDER_WAY and leases.is_silent(action.moved_at)
 
 
 def take_lost(*, before: datetime) -> list[BulkAction]:

@@ -26,7 +26,8 @@ from audit.services import record
 from classifiers.errors import ConflictError, ForbiddenError, InputError, NotFoundError, SafetyError
 from review.rights import Person, actor, need
 from runs import leases
-from runs.exports import FEATURES, Reading, check_form, columns, new_file, note_export, pieces
+from runs.exports import FEATURES, Reading, check_form, columns, note_export, pieces
+from runs.files import new_file
 from runs.models import Export, Run
 
 State = Export.State
@@ -180,31 +181,14 @@ def cancel(export: Export, *, by: Person) -> Export:
 
 
 def take_lost(*, waiting_since: datetime) -> list[Export]:
-    """Those whose writer is dead or silent for a lease, and those that wait for long; each is given to one who asks."""
-    lost = [export for export in Export.objects.filter(state__in=UNDER_WAY) if _is_lost(export, waiting_since)]
-    return [export for export in lost if _given_back(export)]
-
-
-def _is_lost(export: Export, waiting_since: datetime) -> bool:
-    moved = export.moved_at or export.created_at
-    if export.state == State.WAITING:
-        return moved < waiting_since
-    return moved < timezone.now() - _lease() or leases.is_dead(export.holder)
-
-
-def _given_back(export: Export) -> bool:
-    """For whoever writes it next, from the start; another may have found it lost before us."""
-    same = Export.objects.filter(pk=export.pk, state=export.state, file=export.file, moved_at=export.moved_at)
-    return bool(same.update(state=State.WAITING, file="", holder="", done=0, moved_at=timezone.now()))
+    """Those that somebody has to write, from the start."""
+    under_way = Export.objects.filter(state__in=UNDER_WAY)
+    return leases.take_lost(under_way, waiting_since=waiting_since, file="", done=0)
 
 
 def is_stalled(export: Export) -> bool:
     """Whether it is under way, and nobody has moved it for long."""
-    return export.state in UNDER_WAY and (export.moved_at or export.created_at) < timezone.now() - _lease()
-
-
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+    return export.state in UNDER_WAY and export.moved_at is not None and leases.is_silent(export.moved_at)
 
 
 # Taking away

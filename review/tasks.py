@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.conf import settings
 from django.utils import timezone
-from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from review import bulk, export_files
 from review.models import BulkAction
 from runs.models import Export
+from runs.tasks import patience
 
 TURN = 30.0  # seconds
-# One that waits behind other tasks isn't lost; one that waits this long may be, and a duplicate costs little.
-BACKLOG = timedelta(hours=1)
 
 
 def enqueue_bulk(action: BulkAction) -> None:
@@ -39,8 +34,7 @@ def work_on(action_id: int) -> None:
 
 def requeue_lost() -> int:
     """Enqueues again what a killed worker left, or the broker lost."""
-    age = BACKLOG if get_broker().queue_size() else timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
-    lost = bulk.take_lost(before=timezone.now() - age)
+    lost = bulk.take_lost(before=timezone.now() - patience())
     for action in lost:
         enqueue_bulk(action)
     return len(lost)
@@ -58,8 +52,7 @@ def write_export(export_id: int) -> None:
 def requeue_exports() -> int:
     """Enqueues again what a killed worker left, or the broker lost, and forgets what is old."""
     export_files.prune()
-    age = BACKLOG if get_broker().queue_size() else timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
-    lost = export_files.take_lost(waiting_since=timezone.now() - age)
+    lost = export_files.take_lost(waiting_since=timezone.now() - patience())
     for export in lost:
         enqueue_export(export)
     return len(lost)

@@ -8,15 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-import secrets
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from django.conf import settings
@@ -32,6 +29,7 @@ from moderation import policies
 from moderation.models import ClassifierVersion
 from runs import filters
 from runs.expressions import Among
+from runs.files import check_writable, new_file
 from runs.models import ModerationResult, Provenance, Result, Run, Verdict
 
 PAGE = 1000
@@ -421,33 +419,3 @@ def export_run(reading: Reading, *, form: str, path: Path, actor: str) -> None:
     with new_file(path, binary=True) as stream:
         stream.writelines(pieces(reading, form))
         note_export(reading, form, actor=actor)
-
-
-@contextmanager
-def new_file(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """A file that appears under its name only when it is whole. InputError when it cannot be written."""
-    target = path.resolve()  # a link stays one
-    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") if binary else temporary.open("x", encoding="utf-8", newline="") as stream:
-            yield stream
-        temporary.replace(target)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """InputError when a file could not be written there; leaves nothing."""
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is {'a folder' if path.is_dir() else 'no ordinary file'}. Name another file.")
-        with tempfile.TemporaryFile(dir=path.resolve().parent):
-            pass
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be written: {error.strerror or error}. Choose another place.")

@@ -6,10 +6,10 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import psutil
 from django.conf import settings
@@ -135,3 +135,40 @@ def _held(chunk: Chunk) -> ChunkQuerySet:
 
 def _lease() -> datetime:
     return timezone.now() + timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+
+
+# Work that a single row stands for, an export say: it is WAITING, then RUNNING under a holder who moves it now and then
+
+
+class Work(Protocol):
+    pk: Any
+    state: Any
+    holder: Any
+    moved_at: Any
+
+
+Some = TypeVar("Some", bound=Work)
+
+
+def is_silent(moved_at: datetime) -> bool:
+    """Whether nobody has moved it for a lease."""
+    return moved_at < timezone.now() - timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+
+
+def take_lost(under_way: Iterable[Some], *, waiting_since: datetime, **anew: Any) -> list[Some]:
+    """Those whose holder is dead or silent, and those that wait for long, made to wait again, ``anew``; each is given to one
+    who asks."""
+    return [work for work in under_way if _is_lost(work, waiting_since) and _given_back(work, anew)]
+
+
+def _is_lost(work: Work, waiting_since: datetime) -> bool:
+    if work.state == "WAITING":
+        return bool(work.moved_at < waiting_since)
+    return is_silent(work.moved_at) or is_dead(work.holder)
+
+
+def _given_back(work: Work, anew: Mapping[str, Any]) -> bool:
+    """False when another found it lost before us."""
+    rows: Any = type(work)
+    same = rows.objects.filter(pk=work.pk, state=work.state, holder=work.holder, moved_at=work.moved_at)
+    return bool(same.update(state="WAITING", holder="", moved_at=timezone.now(), **anew))

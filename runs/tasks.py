@@ -33,12 +33,15 @@ def execute_chunk(chunk_id: int) -> bool:
         return services.execute_chunk(chunk_id, actor=worker())
 
 
+def patience() -> timedelta:
+    """How long something may wait for the workers before it is taken for lost."""
+    return BACKLOG if get_broker().queue_size() else timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
+
+
 def requeue_lost() -> int:
     """Enqueues again what the broker lost, and ends runs whose last worker died at the last step, or whose day is over."""
     live.finish_past()
-    lease = timedelta(seconds=settings.SAFETY_LEASE_SECONDS)
-    age = BACKLOG if get_broker().queue_size() else lease
-    enqueued = 0
+    age, enqueued = patience(), 0
     for run in Run.objects.active().filter(queued=True):
         lost = services.lost_chunks(run, waiting=age)
         enqueued += _enqueue(lost, before=timezone.now() - age)

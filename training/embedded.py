@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training import toxicity
-from training.adapters import Recipe
 from training.contrasts import contrasts
 from training.data import Row, merged, split
+from training.recipes import Recipe
 from training.sources import Example, Source, lines, rows
 
 HELD = 200

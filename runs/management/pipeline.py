@@ -25,7 +25,8 @@ from classifiers.types import Outcome
 from moderation.services import Choice
 from runs import services, tasks
 from runs.configuration import Configuration
-from runs.exports import Reading, check_writable, export_run
+from runs.exports import Reading, export_run
+from runs.files import check_writable
 from runs.management.preview import of_outcome
 from runs.models import Result, Run
 

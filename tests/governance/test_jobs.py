@@ -17,7 +17,7 @@ from django_q.models import OrmQ
 
 from audit.models import AuditEvent
 from classifiers.curves import Aim
-from classifiers.errors import ConflictError, InputError
+from classifiers.errors import ConflictError, InputError, SafetyError
 from classifiers.labelled import Labelled
 from classifiers.policy import Rule
 from classifiers.types import Stage, Subject
@@ -141,7 +141,7 @@ def told_of_failing(settings: Any) -> str:
     job, raised = ask(labelled([SECRET, "kind"]), aliases=["telltale"]), ""
     try:
         tasks.work_on(job.pk)
-    except Exception:
+    except (SafetyError, RuntimeError):
         raised = traceback.format_exc()  # which django-q2 keeps
     job.refresh_from_db()
     assert job.state == "FAILED"

@@ -23,7 +23,8 @@ from classifiers.sources import PromptSource
 from classifiers.types import Prompt
 from runs import exports, services
 from runs.configuration import Configuration
-from runs.exports import FORMS, FORMULA, Reading, export_run, form_of, new_file, pieces
+from runs.exports import FORMS, FORMULA, Reading, export_run, form_of, pieces
+from runs.files import new_file
 from runs.models import Result, Run, Verdict
 
 HOSTILE = [

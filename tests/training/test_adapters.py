@@ -21,8 +21,9 @@ from classifiers.models import folder_digest
 from classifiers.providers.gemma import GemmaClassifier
 from classifiers.types import Label, Stage, Subject
 from tests.classifiers import tiny_models
-from training.adapters import ADAPTER, CHECKPOINT, Recipe, Step, epoch_batches, losses, train
+from training.adapters import ADAPTER, CHECKPOINT, Step, losses, train
 from training.data import Row
+from training.recipes import Recipe, epoch_batches
 
 pytest.importorskip("torch")
 
@@ -124,7 +125,8 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from tests.training.test_adapters import ROWS, TUNING
-from training.adapters import Recipe, train
+from training.adapters import train
+from training.recipes import Recipe
 for step in train(Recipe(**json.loads(sys.argv[1])), ROWS, TUNING, Path(sys.argv[2])):
     pass
 """

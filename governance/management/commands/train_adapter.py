@@ -35,8 +35,9 @@ from governance import adapters
 from governance.adapters import Plan
 from governance.reviewed import reviewed_rows
 from training import data, embedded
-from training.adapters import Recipe, Step
+from training.adapters import Step
 from training.data import Row
+from training.recipes import Recipe
 
 HYPER = ("base_model", "rank", "alpha", "from_layer", "learning_rate", "epochs", "batch", "accumulation", "max_tokens",
          "smoothing", "dropout", "patience", "most_steps", "seed", "threads", "device", "dtype", "quantization")  # fmt: skip

@@ -15,7 +15,7 @@ from django.core.management.base import CommandParser
 from audit.management.base import SafetyCommand
 from audit.management.text import table
 from review.demo import make_demo
-from runs.exports import check_writable
+from runs.files import check_writable
 
 
 class Command(SafetyCommand):

@@ -20,7 +20,7 @@ from audit.management.base import SafetyCommand
 from audit.management.text import one_line, table
 from classifiers.types import Label
 from runs.comparison import Agreement, Comparison, compare, differing
-from runs.exports import check_writable, new_file
+from runs.files import check_writable, new_file
 from runs.models import Run
 from runs.services import find_run
 
