@@ -15,7 +15,7 @@ from classifiers.errors import ConflictError, InputError
 from classifiers.labelled import Labelled
 from classifiers.models import folder_digest
 from classifiers.text import unstorable
-from classifiers.types import Stage, Subject
+from classifiers.types import Stage, Subject, digest
 from governance import services
 from governance.models import Evaluation, TrainingRun
 from governance.services import Data, Wish
@@ -86,7 +86,7 @@ def finish(plan: Plan, *, actor: str) -> TrainingRun:
         )  # fmt: skip
         run = TrainingRun.objects.create(
             adapter=adapter, evaluation=evaluation, recipe=asdict(plan.recipe), dataset=plan.dataset, data=plan.data,
-            losses=losses(plan.folder), created_by=actor,
+            texts=[digest(row.text) for row in plan.rows["train"]], losses=losses(plan.folder), created_by=actor,
         )  # fmt: skip
         record("adapter.trained", actor=actor, target=adapter, data={"digest": adapter.digest, "data": plan.data})
     return run

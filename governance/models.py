@@ -144,6 +144,8 @@ class TrainingRun(models.Model):
     dataset = models.TextField()
     # By the names of the parts: how many texts, how many toxic ones, and their digest.
     data = models.JSONField()
+    # classifiers.types.digest of each text that was learnt from: a comparison leaves them out, and an erased one is told.
+    texts = models.JSONField(default=list)
     # A list of {"step", "loss", "tuning_loss"}.
     losses = models.JSONField()
     created_by = models.CharField(max_length=200)
@@ -154,6 +156,46 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"Training of {self.adapter}"
+
+
+class TrainingJob(models.Model):
+    """A training asked for on the site or by a program, which workers carry on in turns. Texts are kept until it has ended."""
+
+    class State(models.TextChoices):
+        WAITING = "WAITING", "Waiting"
+        RUNNING = "RUNNING", "Being trained"
+        DONE = "DONE", "Trained"
+        FAILED = "FAILED", "Failed"
+        CANCELLED = "CANCELLED", "Stopped"
+
+    # Of the adapter, and the classifier that it is for.
+    name = models.CharField(max_length=100)
+    alias = models.CharField(max_length=100)
+    recipe = models.JSONField()
+    dataset = models.TextField()
+    # By part, the rows as a JSON list of [text, toxic, weight, group]; and what stays of them, as in TrainingRun.
+    rows = models.TextField()
+    data = models.JSONField()
+    adapter = models.OneToOneField(Adapter, on_delete=models.SET_NULL, null=True, related_name="job")
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    # Steps, and the seconds that those took which are done.
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0.0)
+    losses = models.JSONField(default=list)
+    error = models.TextField(blank=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The process that is at it, as of a chunk, and its last sign of life.
+    holder = models.CharField(max_length=200, blank=True)
+    moved_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = []
+
+    def __str__(self) -> str:
+        return f"Training job {self.pk}"
 
 
 def pack(said: Iterable[Said]) -> str:

@@ -171,7 +171,11 @@ class Adapter(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        default_permissions = []
+        default_permissions = ["view"]
+        permissions = (
+            ("train_adapter", "Can train adapters"),
+            ("promote_adapter", "Can promote adapters and roll back"),
+        )
         constraints = [
             models.UniqueConstraint(
                 fields=["name"],
@@ -187,3 +191,29 @@ class Adapter(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Promotion(models.Model):
+    """Which adapter an alias loads from then on, or that it loads none; the newest of an alias holds. Rows never change."""
+
+    alias = models.CharField(max_length=100)
+    adapter = models.ForeignKey(Adapter, on_delete=models.PROTECT, null=True, related_name="promotions")
+    # What spoke for it: the comparison with what held before, and what its gates said.
+    evidence = models.JSONField(default=dict)
+    note = models.TextField(blank=True, max_length=1000)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = []
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(alias="") & ~Q(alias__contains="@"),
+                name="promotion_of_alias",
+                violation_error_message="An adapter is promoted for an alias of the settings.",
+            )
+        ]
+        indexes = [models.Index(fields=["alias", "-id"], name="promotion_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.alias}: {self.adapter or 'no adapter'}"

@@ -10,7 +10,7 @@ from audit.services import record
 READ = frozenset(
     {
         *("runs.view_run", "runs.view_result", "runs.view_verdict", "runs.view_runlog"),
-        *("moderation.view_classifierversion", "moderation.view_policy"),
+        *("moderation.view_classifierversion", "moderation.view_policy", "moderation.view_adapter"),
         "governance.view_evaluation",
         "governance.view_driftassessment",
         *("review.view_queue", "review.oversee", "review.view_savedview"),
@@ -19,7 +19,7 @@ READ = frozenset(
 LEAD = READ | {
     *("review.lead", "review.work", "review.adjudicate", "review.export"),
     *("runs.add_run", "runs.change_run", "runs.moderate", "moderation.set_policy"),
-    "governance.add_evaluation",
+    *("governance.add_evaluation", "moderation.train_adapter", "moderation.promote_adapter"),
 }
 ADMIN = LEAD | {
     "audit.view_auditevent",
