@@ -42,7 +42,7 @@ serve: install
 # What needs no database, the libraries, is tested once.
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --database sqlite
-	$(BIN)/python -m pytest --database postgresql --ignore tests/classifiers --ignore tests/guardrails --ignore tests/training
+	$(BIN)/python -m pytest --database postgresql --ignore tests/classifiers --ignore tests/guardrails --ignore tests/fairness --ignore tests/training
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
