@@ -22,7 +22,7 @@ from classifiers.providers.gemma import GemmaClassifier
 from classifiers.scoring import cut_head
 from training.data import Row, balanced, digest_of
 from training.judging import judging
-from training.recipes import Recipe, epoch_batches
+from training.recipes import Recipe, epoch_batches, going_on
 
 ADAPTER, CHECKPOINT, LOSSES, ABOUT = "adapter", "checkpoint.pt", "losses.jsonl", "training.json"
 CLIP = 1.0  # of the gradient's norm
@@ -63,6 +63,11 @@ class _Training:
 
     def __init__(self, recipe: Recipe, rows: Sequence[Row], tuning: Sequence[Row], folder: Path) -> None:
         self.torch = need("torch", feature="Training")
+        if recipe.start and going_on(recipe, Path(recipe.start)) != recipe:
+            raise InputError(
+                f"The adapter {recipe.start} has changed, or the recipe asks for another base model, rank, alpha, modules or "
+                "layers than it has. Leave those out, or start without it."
+            )
         self.recipe, self.folder = recipe, folder
         by_label = balanced(rows) if recipe.balance else {True: 1.0, False: 1.0}
         balanced(tuning)  # a tuning set of one label would choose what knows no other
@@ -96,6 +101,8 @@ class _Training:
         self.judge, self.optimizer = self.accelerator.prepare(judge, optimizer)
         if (self.folder / CHECKPOINT).is_file():
             self._resume()
+        elif self.recipe.start:  # what it starts from is kept unless something better comes of it
+            self._look()
         self._keep_losses()
 
     def advance(self) -> Step:
@@ -151,9 +158,12 @@ class _Training:
             layers_to_transform=list(range(recipe.from_layer, layers)), task_type="CAUSAL_LM",
         )  # fmt: skip
         try:
-            return peft.get_peft_model(model, config)
+            made = peft.get_peft_model(model, config)
         except ValueError as error:
             raise ProviderError(f"LoRA does not fit {recipe.base_model}: {error}") from error
+        if recipe.start:
+            _start_from(peft, made, recipe.start)
+        return made
 
     def _same_training(self) -> None:
         about = self.folder / ABOUT
@@ -266,3 +276,12 @@ class _Training:
             line = {"step": step.number, "loss": step.loss, "tuning_loss": step.tuning_loss}
             with (self.folder / LOSSES).open("a") as log:
                 log.write(json.dumps(line) + "\n")
+
+
+def _start_from(peft: Any, model: Any, adapter: str) -> None:
+    """Copies the weights of an adapter into the model's own."""
+    stored = peft.load_peft_weights(adapter, device="cpu")
+    placed = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
+    if {name: each.shape for name, each in stored.items()} != {name: each.shape for name, each in placed.items()}:
+        raise ProviderError(f"The weights of the adapter {adapter} do not fit its settings. Start without it.")
+    peft.set_peft_model_state_dict(model, stored)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
+from pathlib import Path
 
 from classifiers.errors import InputError
+from classifiers.models import folder_digest
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
+OTHER_KINDS = ("alpha_pattern", "rank_pattern", "modules_to_save", "use_dora", "use_rslora")  # of LoRA, in PEFT's words
 POOL = 16  # batches whose texts are sorted by length together
 
 
@@ -22,7 +26,7 @@ class Recipe:
     ``accumulation`` pieces. Texts are cut to ``max_tokens``. ``balance`` lets both labels weigh the same. ``smoothing`` is
     the share of a label that goes to the other. Training ends early when the loss on the tuning rows has not fallen for
     ``patience`` looks, one every ``look_every`` steps, or after ``most_steps`` of the schedule; a checkpoint is made every
-    ``save_every``.
+    ``save_every``. ``start`` is the folder of an adapter to go on from, as ``going_on`` sets it with what else is its own.
     """
 
     base_model: str = "embedded"
@@ -49,12 +53,39 @@ class Recipe:
     device: str = "auto"
     dtype: str = "auto"
     quantization: str = "auto"
+    start: str | None = None
+    start_digest: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.rank, self.batch, self.accumulation, self.max_tokens, self.look_every, self.save_every) < 1:
             raise InputError("Rank, batch, accumulation, max_tokens, look_every and save_every are 1 at least.")
         if self.epochs <= 0 or self.learning_rate <= 0 or not 0 <= self.smoothing < 1 or not 0 <= self.dropout < 1:
             raise InputError("Epochs and learning rate are above 0; smoothing and dropout lie from 0 up to below 1.")
+
+
+def going_on(recipe: Recipe, adapter: Path) -> Recipe:
+    """The recipe, starting from the weights of an adapter: its base model, rank, alpha, modules and layers are the adapter's.
+
+    InputError when the folder holds none, or one of a kind that is not trained here.
+    """
+    try:
+        stated = json.loads((adapter / "adapter_config.json").read_text())
+        if isinstance(stated["target_modules"], str) or any(stated.get(kind) for kind in OTHER_KINDS):
+            raise InputError(f"{adapter} is an adapter of another kind than is trained here. Start without it.")
+        return replace(
+            recipe, start=str(adapter), start_digest=folder_digest(adapter), base_model=stated["base_model_name_or_path"],
+            rank=stated["r"], alpha=stated["lora_alpha"], modules=_ordered(stated["target_modules"]),
+            from_layer=min(stated.get("layers_to_transform") or [0]),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{adapter} is no LoRA adapter: adapter_config.json is missing or broken. Check the path."
+        ) from error
+
+
+def _ordered(modules: Sequence[str]) -> tuple[str, ...]:
+    """In the order in which recipes name them, others last."""
+    return (*(name for name in ALL_LINEAR if name in modules), *sorted(set(modules) - {*ALL_LINEAR}))
 
 
 def epoch_batches(lengths: Sequence[int], size: int, *, seed: int, epoch: int) -> list[list[int]]:

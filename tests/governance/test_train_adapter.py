@@ -100,3 +100,18 @@ def test_one_label_alone_is_refused(tmp_path: Path, base: Path) -> None:
 def test_the_mix_needs_its_folder(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="There is no folder"):
         call_command("train_adapter", str(tmp_path / "mine"), "--embedded", str(tmp_path / "none"))
+
+
+def test_it_goes_on_from_a_recorded_adapter(tmp_path: Path, base: Path, labelled: Path) -> None:
+    trained(tmp_path / "mine", base, labelled)
+    options = ["--dataset-id", str(labelled), *QUICK[2:], "--from-adapter", "mine"]
+    call_command("train_adapter", str(tmp_path / "further"), *options, stdout=StringIO())
+    mine, further = Adapter.objects.order_by("pk")
+    assert (further.training.recipe["rank"], further.base_model) == (2, str(base))
+    assert further.training.recipe["start_digest"] == mine.digest
+    assert f"start_digest: {mine.digest}" in further.card
+
+
+def test_what_is_no_adapter_is_not_gone_on_from(tmp_path: Path, base: Path, labelled: Path) -> None:
+    with pytest.raises(CommandError, match="no LoRA adapter"):
+        trained(tmp_path / "mine", base, labelled, "--from-adapter", "nobody")

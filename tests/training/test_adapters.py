@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -21,9 +22,9 @@ from classifiers.models import folder_digest
 from classifiers.providers.gemma import GemmaClassifier
 from classifiers.types import Label, Stage, Subject
 from tests.classifiers import tiny_models
-from training.adapters import ADAPTER, CHECKPOINT, Step, losses, train
+from training.adapters import ABOUT, ADAPTER, CHECKPOINT, Step, losses, train
 from training.data import Row
-from training.recipes import Recipe, epoch_batches
+from training.recipes import Recipe, epoch_batches, going_on
 
 pytest.importorskip("torch")
 
@@ -75,8 +76,6 @@ def test_what_it_is_shown_it_learns_and_the_classifier_takes_it(
 
 
 def test_a_loss_is_what_the_classifier_itself_would_have_lost(base: Path, tmp_path: Path) -> None:
-    import math
-
     first = next(train(recipe(base, batch=32, balance=False, look_every=1), ROWS, TUNING, tmp_path))
     untrained = GemmaClassifier(str(base), device="cpu", dtype="float32")
     scores = [c.score or 0.0 for c in untrained.classify([Subject(row.text, Stage.INPUT) for row in ROWS])]
@@ -121,22 +120,76 @@ def test_a_heavier_text_counts_more(base: Path, tmp_path: Path) -> None:
     assert said.score > 0.5
 
 
+def test_it_goes_on_from_an_adapter_as_that_stands(base: Path, tmp_path: Path) -> None:
+    trained(base, tmp_path / "first", rank=2, alpha=6, from_layer=1, modules=("up_proj", "q_proj"))
+    start = tmp_path / "first" / ADAPTER
+    further = going_on(recipe(base, look_every=1, batch=32, balance=False), start)
+    assert (further.rank, further.alpha, further.from_layer) == (2, 6, 1)
+    assert (further.modules, further.start_digest) == (("q_proj", "up_proj"), folder_digest(start))
+    one, two = (next(train(further, ROWS, TUNING, tmp_path / name)) for name in ("one", "two"))
+    assert one.loss == two.loss
+    judged = GemmaClassifier(str(base), adapter_path=start, device="cpu", dtype="float32")
+    scores = [c.score or 0.0 for c in judged.classify([Subject(row.text, Stage.INPUT) for row in ROWS])]
+    each = [-math.log(score if row.toxic else 1 - score) for score, row in zip(scores, ROWS, strict=True)]
+    assert one.loss == pytest.approx(sum(each) / len(each), rel=1e-4)
+    assert folder_digest(start) in (tmp_path / "one" / ABOUT).read_text()
+
+
+def test_nothing_worse_than_what_it_started_from_is_kept(base: Path, tmp_path: Path) -> None:
+    trained(base, tmp_path / "first", epochs=10.0)
+    start = tmp_path / "first" / ADAPTER
+    wrong = [replace(row, toxic=not row.toxic) for row in ROWS]
+    list(train(going_on(recipe(base, look_every=1), start), wrong, TUNING, tmp_path / "worse"))
+    weights = "adapter_model.safetensors"
+    assert (tmp_path / "worse" / ADAPTER / weights).read_bytes() == (start / weights).read_bytes()
+
+
+def test_an_adapter_that_has_changed_or_does_not_fit_is_not_gone_on_from(base: Path, tmp_path: Path) -> None:
+    trained(base, tmp_path / "first")
+    start = tmp_path / "first" / ADAPTER
+    further = going_on(recipe(base), start)
+    with pytest.raises(InputError, match="Leave those out"):
+        next(train(replace(further, rank=3), ROWS, TUNING, tmp_path / "other"))
+    config = json.loads((start / "adapter_config.json").read_text())
+    (start / "adapter_config.json").write_text(json.dumps({**config, "r": 3}))
+    with pytest.raises(InputError, match="has changed"):
+        next(train(further, ROWS, TUNING, tmp_path / "other"))
+    with pytest.raises(ProviderError, match="do not fit"):
+        next(train(going_on(recipe(base), start), ROWS, TUNING, tmp_path / "other"))
+    (start / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+    with pytest.raises(InputError, match="another kind"):
+        going_on(recipe(base), start)
+    with pytest.raises(InputError, match="no LoRA adapter"):
+        going_on(recipe(base), tmp_path)
+
+
 SCRIPT = """
 import json, sys
 from pathlib import Path
 from tests.training.test_adapters import ROWS, TUNING
 from training.adapters import train
-from training.recipes import Recipe
-for step in train(Recipe(**json.loads(sys.argv[1])), ROWS, TUNING, Path(sys.argv[2])):
+from training.recipes import Recipe, going_on
+recipe = Recipe(**json.loads(sys.argv[1]))
+for start in sys.argv[3:]:
+    recipe = going_on(recipe, Path(start))
+for step in train(recipe, ROWS, TUNING, Path(sys.argv[2])):
     pass
 """
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_losses_and_the_same_adapter(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("further", [False, True])
+def test_killed_at_any_moment_it_goes_on_to_the_same_losses_and_the_same_adapter(
+    base: Path, tmp_path: Path, further: bool
+) -> None:
     options = {"base_model": str(base), **QUICK, "epochs": 8.0, "save_every": 3, "dropout": 0.1}
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    list(train(Recipe(**options), ROWS, TUNING, whole))
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, json.dumps(options), str(killed)])
+    whole, killed, start = tmp_path / "whole", tmp_path / "killed", tmp_path / "start" / ADAPTER
+    asked = Recipe(**options)
+    if further:
+        trained(base, start.parent, epochs=0.5)
+        asked = going_on(asked, start)
+    list(train(asked, ROWS, TUNING, whole))
+    command = [sys.executable, "-c", SCRIPT, json.dumps(options), str(killed), *([str(start)] if further else [])]
+    process = subprocess.Popen(command)
     deadline = time.monotonic() + 120
     while len(losses(killed)) < 5 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -144,7 +197,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_losses_and_the_same_adapter
     assert process.wait() == -signal.SIGKILL
     assert not (killed / ADAPTER).exists()
     assert (killed / CHECKPOINT).exists()
-    rest = list(train(Recipe(**options), ROWS, TUNING, killed))
+    rest = list(train(asked, ROWS, TUNING, killed))
     assert 1 < rest[0].number <= len(losses(whole))
     assert losses(killed) == losses(whole)
     assert folder_digest(killed / ADAPTER) == folder_digest(whole / ADAPTER)

@@ -34,10 +34,11 @@ from classifiers.sources import PromptSource
 from governance import adapters
 from governance.adapters import Plan
 from governance.reviewed import reviewed_rows
+from moderation.models import Adapter
 from training import data, embedded
 from training.adapters import Step
 from training.data import Row
-from training.recipes import Recipe
+from training.recipes import Recipe, going_on
 
 HYPER = ("base_model", "rank", "alpha", "from_layer", "learning_rate", "epochs", "batch", "accumulation", "max_tokens",
          "smoothing", "dropout", "patience", "most_steps", "seed", "threads", "device", "dtype", "quantization")  # fmt: skip
@@ -99,6 +100,9 @@ class Command(SafetyCommand):
 
 def _recipe_arguments(parser: CommandParser) -> None:
     group = parser.add_argument_group("the recipe")
+    group.add_argument(
+        "--from-adapter", metavar="NAME_OR_FOLDER", help="go on from this adapter, with its base model, rank and layers"
+    )
     kinds: dict[str, type] = {name: type(getattr(Recipe(), name)) for name in HYPER} | {
         "threads": int,
         "most_steps": int,
@@ -112,7 +116,15 @@ def _recipe_arguments(parser: CommandParser) -> None:
 
 def _recipe(**options: Any) -> Recipe:
     given = {name: options[name] for name in HYPER if options[name] is not None}
-    return replace(embedded.RECIPE if options["embedded"] else Recipe(), **given)
+    recipe = embedded.RECIPE if options["embedded"] else Recipe()
+    if options["from_adapter"]:
+        recipe = going_on(recipe, _folder(options["from_adapter"]))
+    return replace(recipe, **given)
+
+
+def _folder(adapter: str) -> Path:
+    recorded = Adapter.objects.filter(name=adapter).first()
+    return Path(recorded.folder) if recorded else Path(adapter).resolve()
 
 
 def _dataset(**options: Any) -> str:
