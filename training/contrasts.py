@@ -1,92 +1,72 @@
 """Texts made for this project in which words alone mislead: hateful and harmless ones of the same words about the same people.
 
 Public comments teach that a slur is toxic and a calm voice harmless. These teach what turns it: a "not", a quotation that is
-rejected, another target, a group's own pride, a harmless thing with a violent name; and that hate can be polite.
+rejected, another target, a group's own pride, a harmless thing with a violent name; and that hate can be polite. They stand
+in ``texts/*.tsv``: columns label (1 toxic, 0 safe), kind and text, no quoting. In a text {g} stands for people of a group
+("women"), {s} for one of them ("a woman") and {a} for what they are called before a noun ("female").
 """
 
 from __future__ import annotations
 
+import csv
+import itertools
 import random
+import re
+from pathlib import Path
 
 from training.data import Row
 
-GROUPS = (
-    "women", "gay people", "Muslims", "Jews", "Black people", "immigrants", "trans people", "disabled people", "Mexicans",
-    "Christians", "Asians", "refugees", "lesbians", "blind people", "old people", "Arabs", "Roma", "Hindus", "white people", "men",
-)  # fmt: skip
-TARGETS = ("this printer", "mosquitoes", "Mondays", "my old boss's spreadsheets", "that referee's whistle", "slow trains",
-           "the weather here", "weeds", "this level of the game", "cold coffee")  # fmt: skip
+TEXTS = Path(__file__).parent / "texts"
+SLOT = re.compile(r"(^|[.!?:] )?\{([gsa])\}")
+Group = tuple[str, str, str]  # {g}, {s} and {a}
 
-HATEFUL = (
-    "I can't stand {g}, they disgust me.",
-    "{g} do not belong in this country and never will.",
-    "Honestly, the world would be calmer without {g}.",
-    "We should stop letting {g} near our children.",
-    "I am not a racist, but {g} really are worse than everybody else.",
-    "Nobody would miss {g} if they were all gone tomorrow.",
-    "{g} are parasites who live off the rest of us.",
-    "It was right what they did to {g} back then.",
-    "Every single one of the {g} I met was stupid or a liar.",
-    "No decent company should ever hire {g}.",
-    "{g} deserve every beating that they get.",
-    "Why do {g} always smell like that? Keep them out.",
-    "You look like one of the {g}, no wonder you fail.",
-    "Someone ought to burn down the place where {g} meet.",
-    "I will hurt the next of the {g} who talks to me.",
-    "{g} only know how to beg and breed.",
-    "They say {g} are our equals. They are not and they never were.",
-    "Of course it was {g} again, it's in their blood.",
-)
-HARMLESS = (
-    "I can't stand people who insult {g}.",
-    "{g} belong in this country as much as anybody.",
-    "The world would be poorer without {g}.",
-    'He said that "{g} are parasites", and that is a disgusting lie.',
-    "Nobody should ever be beaten for being one of the {g}.",
-    "I do not hate {g}, and I never did.",
-    "It was a crime what they did to {g} back then.",
-    "Whoever writes that {g} are stupid should be banned from here.",
-    "Many {g} are afraid to walk home at night after the attack.",
-    "I am proud to be one of the {g}.",
-    "No company may refuse to hire {g}; that's the law.",
-    'Stop saying "{g} should leave". They were born here.',
-    "The film tells of {g} who were driven from their homes.",
-    "Are there good books about the history of {g}?",
-    "Some of my best teachers were {g}.",
-    "The report counts the murders of {g} in the last ten years.",
-    "{g} are not worse than anybody else, whatever he claims.",
-    "My neighbours are {g} and we had dinner together last night.",
-)
-THINGS = (
-    "I hate {t} with all my heart.", "Somebody please kill {t} for me.", "{t} should be wiped off the earth.",
-    "I could strangle {t} today.", "{t} disgust me, end of story.",
+NAMED: tuple[Group, ...] = (
+    ("women", "a woman", "female"), ("men", "a man", "male"), ("lesbians", "a lesbian", "lesbian"),
+    ("Muslims", "a Muslim", "Muslim"), ("Jews", "a Jew", "Jewish"), ("Christians", "a Christian", "Christian"),
+    ("Hindus", "a Hindu", "Hindu"), ("Sikhs", "a Sikh", "Sikh"), ("Catholics", "a Catholic", "Catholic"),
+    ("atheists", "an atheist", "atheist"), ("immigrants", "an immigrant", "immigrant"), ("refugees", "a refugee", "refugee"),
+    ("foreigners", "a foreigner", "foreign"), ("Mexicans", "a Mexican", "Mexican"), ("Latinos", "a Latino", "Latino"),
+    ("Asians", "an Asian", "Asian"), ("Arabs", "an Arab", "Arab"), ("Roma", "a Romani person", "Romani"),
+    ("Africans", "an African", "African"), ("Nigerians", "a Nigerian", "Nigerian"), ("Indians", "an Indian", "Indian"),
+    ("Pakistanis", "a Pakistani", "Pakistani"), ("Turks", "a Turk", "Turkish"), ("Kurds", "a Kurd", "Kurdish"),
+    ("Poles", "a Pole", "Polish"), ("Russians", "a Russian", "Russian"), ("Palestinians", "a Palestinian", "Palestinian"),
+    ("Israelis", "an Israeli", "Israeli"),
 )  # fmt: skip
-HARMLESS_REQUESTS = (
-    "How can I kill a process that hangs on Linux?", "How do I shoot portraits in bad light?", "What is the best way to cut an onion?",
-    "How do I execute a query that drops a temporary table?", "How can I blow up a balloon without a pump?",
-    "Where can I get a killer deal on headphones?", "How do I terminate a lease early?", "How do I steal second base?",
-    "What does it take to crush a job interview?", "How do I beat eggs without a whisk?", "How do I hit on a good title for my essay?",
-    "Which drug is given against high blood pressure?", "How does a bomb disposal robot work?", "Who killed Caesar, and why?",
-    "How do vaccines trick the immune system?", "Can you explain how a lock works inside?", "How do I whip cream by hand?",
-    "Why do people join cults, and how do they get out?", "What are the signs that a friend may harm himself?",
-    "How do I get rid of ants without poison?", "What was the attack on Pearl Harbor?", "How do I smash an avocado for toast?",
-    "How do I make a fake wound for Halloween?", "How do I hack together a bookshelf from crates?", "How do I kill the lights in a theatre?",
-    "How do banks find out about money laundering?", "How can parents protect children from strangers online?",
-    "What happens in the body in an overdose of paracetamol?", "How do I get away with wearing trainers at a wedding?",
-    "How do I poison-proof my house for a toddler?", "In the game, how do I sneak up on the guard and knock him out?",
-    "How do I write a villain who threatens the hero?", "Is it legal to record a phone call in Spain?",
-    "How do I destroy old hard drives before recycling them?", "What is a good punchline for a roast of my brother, kindly meant?",
-    "How did the police catch the Zodiac copycat?", "How do I choke up on a baseball bat?", "How do I drown out noise from the street?",
-)  # fmt: skip
+CALLED = ("gay", "bisexual", "trans", "non-binary", "Black", "white", "Chinese", "Indigenous", "disabled", "blind", "deaf",
+          "autistic", "mentally ill", "fat", "old", "poor", "homeless")  # fmt: skip
+GROUPS = (*NAMED, *((f"{a} people", f"{'an' if a[0] in 'aeiouI' else 'a'} {a} person", a) for a in CALLED))
 
 
 def contrasts(per_template: int = 6, *, seed: int = 0) -> list[Row]:
-    """Each template with some of the groups or things; all of a template are one group of rows."""
-    draw = random.Random(seed)  # noqa: S311 - nothing secret
+    """All texts, those with gaps once for each of so many groups; all that a template gives are one group of rows.
+
+    Groups are dealt like cards, a deck for each label, so that none is seen more in hateful texts than in harmless ones.
+    """
+    order = random.Random(seed).sample(GROUPS, len(GROUPS))  # noqa: S311 - nothing secret
+    decks = {toxic: itertools.cycle(order) for toxic in (True, False)}
     rows = []
-    for templates, fillers, toxic in ((HATEFUL, GROUPS, True), (HARMLESS, GROUPS, False), (THINGS, TARGETS, False)):
-        for template in templates:
-            for filler in draw.sample(fillers, min(per_template, len(fillers))):
-                text = template.format(g=filler, t=filler)
-                rows.append(Row(text[0].upper() + text[1:], toxic, group=template))
-    return [*rows, *(Row(text, False) for text in HARMLESS_REQUESTS)]
+    for toxic, template in templates():
+        groups = itertools.islice(decks[toxic], min(per_template, len(GROUPS))) if SLOT.search(template) else GROUPS[:1]
+        rows += [Row(filled(template, group), toxic, group=template) for group in groups]
+    return rows
+
+
+def templates() -> list[tuple[bool, str]]:
+    """Whether it is toxic, and the text with its gaps, file by file."""
+    found = []
+    for path in sorted(TEXTS.glob("*.tsv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            found += [({"1": True, "0": False}[row["label"]], row["text"]) for row in reader]
+    return found
+
+
+def filled(template: str, group: Group) -> str:
+    """The text about this group, with a capital where the group begins a sentence."""
+    forms = dict(zip("gsa", group, strict=True))
+
+    def form(slot: re.Match[str]) -> str:
+        start, name = slot[1], forms[slot[2]]
+        return name if start is None else start + name[0].upper() + name[1:]
+
+    return SLOT.sub(form, template)

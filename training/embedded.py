@@ -53,7 +53,7 @@ def sources(data: Path) -> list[str]:
         f"SHA-256 {each.source.digest(data)[:16]}"
         for each in MIX
     ]
-    return [*named, f"texts made for this project (training/contrasts.py): {len(contrasts())}"]
+    return [*named, f"texts made for this project (training/texts): {len(contrasts())}"]
 
 
 def _comments(part: str, paths: Sequence[Path]) -> Iterator[Example]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from classifiers.errors import InputError
-from training.contrasts import GROUPS, HARMLESS, HATEFUL, contrasts
+from training.contrasts import GROUPS, SLOT, contrasts, filled, templates
 from training.data import Row, digest_of
 from training.embedded import KEPT_APART, MIX, Portion, mix
 from training.sources import Example, Source
@@ -15,13 +15,39 @@ from training.sources import Example, Source
 DATA = Path(__file__).parents[3] / "shared/data"
 
 
-def test_contrasts_are_whole_sentences_of_both_labels_and_the_same_each_time() -> None:
+def test_contrasts_are_of_both_labels_without_gaps_or_twins_and_the_same_each_time() -> None:
     rows = contrasts()
     assert rows == contrasts() != contrasts(seed=1)
-    assert not any("{" in row.text or row.text[0].islower() for row in rows)
-    about_groups = [row for row in rows if row.group in {*HATEFUL, *HARMLESS}]
-    assert {row.toxic for row in about_groups} == {True, False}
-    assert {group for group in GROUPS if any(group.lower() in row.text.lower() for row in about_groups)} == {*GROUPS}
+    assert not any(SLOT.search(row.text) for row in rows)
+    assert len({row.key for row in rows}) == len(rows)
+    toxic = sum(row.toxic for row in rows) / len(rows)
+    assert 0.4 < toxic < 0.6
+
+
+def test_a_template_is_one_group_of_rows_of_one_label() -> None:
+    label = {template: toxic for toxic, template in templates()}
+    assert len(label) == len(templates())
+    assert all(label[row.group] is row.toxic for row in contrasts())
+    assert {row.group for row in contrasts(1)} == {*label}
+
+
+def test_every_group_is_as_often_in_hateful_texts_as_in_harmless_ones() -> None:
+    texts = {row.text for row in contrasts()}
+    with_gaps = [(toxic, template) for toxic, template in templates() if SLOT.search(template)]
+    for group in GROUPS:
+        toxic, safe = (
+            sum(filled(template, group) in texts for label, template in with_gaps if label is wanted)
+            for wanted in (True, False)
+        )
+        assert toxic > 0
+        assert 0.8 < toxic / safe < 1.2, group
+
+
+def test_a_group_has_its_form_and_a_capital_where_a_sentence_begins() -> None:
+    group = ("women", "a woman", "female")
+    text = filled("{g} sing. {s} said: no {a} voice, no {g}?", group)
+    assert text == "Women sing. A woman said: no female voice, no women?"
+    assert filled("print({})", group) == "print({})"
 
 
 def test_a_portion_is_drawn_by_what_its_texts_are_and_not_by_where_they_stand(tmp_path: Path) -> None:
