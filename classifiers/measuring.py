@@ -63,13 +63,17 @@ BY_LABEL: Mapping[str, Figure] = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said of one labelled text; score and label are None and ERROR where it could not be judged."""
+    """What was said of one labelled text; score and label are None and ERROR where it could not be judged.
+
+    ``groups`` are those of people that the text names (fairness.groups); whoever keeps this without its text notes them.
+    """
 
     toxic: bool
     label: Label
     score: float | None
     category: str = ""
     latency: float | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

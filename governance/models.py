@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import models
 from django.db.models import Q
@@ -32,6 +32,8 @@ class Evaluation(models.Model):
     toxic = models.PositiveIntegerField()
     errors = models.PositiveIntegerField()
     unscored = models.PositiveIntegerField()
+    # Of the texts, how many the version's adapter learnt from; null where that is not known.
+    learnt = models.PositiveIntegerField(null=True)
     figures = models.JSONField(default=dict)
     bins = models.JSONField(default=list)
     categories = models.JSONField(default=list)
@@ -66,7 +68,7 @@ class EvaluationScores(models.Model):
     """What was said of each text, in the order of the data: enough to compare two evaluations, and none of the texts."""
 
     evaluation = models.OneToOneField(Evaluation, on_delete=models.CASCADE, primary_key=True, related_name="scores")
-    # A JSON list of [toxic, label, score, category, latency]; the oldest have no latency.
+    # A JSON list of [toxic, label, score, category, latency, groups]; the oldest have no groups, or no latency either.
     body = models.TextField()
 
     class Meta:
@@ -199,11 +201,22 @@ class TrainingJob(models.Model):
 
 
 def pack(said: Iterable[Said]) -> str:
-    return json.dumps([[each.toxic, each.label, each.score, each.category, each.latency] for each in said])
+    return json.dumps([[e.toxic, e.label, e.score, e.category, e.latency, e.groups] for e in said])
 
 
 def unpack(body: str) -> list[Said]:
-    return [Said(toxic, Label(label), *rest) for toxic, label, *rest in json.loads(body)]
+    return [_said(*row) for row in json.loads(body)]
+
+
+def _said(
+    toxic: bool,
+    label: str,
+    score: float | None,
+    category: str,
+    latency: float | None = None,
+    groups: Sequence[str] = (),
+) -> Said:
+    return Said(toxic, Label(label), score, category, latency, tuple(groups))
 
 
 def pack_rows(rows: Iterable[Labelled]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +17,8 @@ from classifiers.measuring import Calibrated, Paired, Picked, Said, calibrate, c
 from classifiers.sources import PromptSource
 from classifiers.text import json_safe, unstorable
 from classifiers.types import Label, Stage, digest
-from governance.models import Evaluation, EvaluationScores, pack
+from fairness.groups import named
+from governance.models import Evaluation, EvaluationScores, TrainingRun, pack
 from moderation import policies
 from moderation import services as moderation
 from moderation.models import ClassifierVersion, PolicyVersion
@@ -77,10 +78,15 @@ def evaluate_classifier(
 
 
 def saying(choice: Choice, rows: Sequence[Labelled], *, policy: PolicyVersion | None) -> Iterator[Said]:
-    """What a classifier says of the texts under a policy, as it comes."""
+    """What a classifier says of the texts under a policy, as it comes, with the groups that each text names.
+
+    With an adapter (gemma@mine), the policy knows it by its plain alias.
+    """
     moderation.make_ready("classifier", choice)
     provider, batch = moderation.classifier(choice), moderation.preferred_batch("classifier", choice)
-    return judge(provider, rows, batch=batch, rules=policies.rules_of(policy), check=choice.alias)
+    check = choice.alias.partition("@")[0]
+    said = judge(provider, rows, batch=batch, rules=policies.rules_of(policy), check=check)
+    return (replace(each, groups=named(row.subject.text)) for each, row in zip(said, rows, strict=True))
 
 
 def of_classifier(
@@ -128,7 +134,10 @@ def _said_in(run: Run, rows: Sequence[Labelled]) -> list[Said | None]:
         unjudged = degraded and label == Label.SAFE
         known[(digests or {}).get(stage) or digest(words)] = (Label.ERROR, None) if unjudged else (Label(label), score)
     found = [known.get(digest(row.subject.text)) for row in rows]
-    return [each and Said(row.toxic, *each, row.category) for row, each in zip(rows, found, strict=True)]
+    return [
+        each and Said(row.toxic, *each, row.category, groups=named(row.subject.text))
+        for row, each in zip(rows, found, strict=True)
+    ]
 
 
 def _measured(evaluation: Evaluation, said: Sequence[Said], data: Data, wish: Wish) -> Evaluation:
@@ -141,7 +150,17 @@ def _measured(evaluation: Evaluation, said: Sequence[Said], data: Data, wish: Wi
     evaluation.name = wish.name or f"{evaluation.alias} on {data.name}"[:MAX_NAME]
     evaluation.dataset, evaluation.columns = data.name, {**data.columns}
     evaluation.data_digest, evaluation.cost_per_thousand = digest_of(data.rows), wish.cost_per_thousand
+    evaluation.learnt = _learnt(evaluation.version, data.rows)
     return evaluation
+
+
+def _learnt(version: ClassifierVersion | None, rows: Sequence[Labelled]) -> int | None:
+    """How many of the texts the version's adapter learnt from; None where its training is not on record."""
+    if version is None or not version.adapter_digest:
+        return 0 if version else None
+    training = TrainingRun.objects.filter(adapter__digest=version.adapter_digest).first()
+    known = {*training.texts} if training else set()
+    return sum(digest(row.subject.text) in known for row in rows) if known else None
 
 
 def store(evaluation: Evaluation, said: Sequence[Said], *, actor: str) -> Evaluation:

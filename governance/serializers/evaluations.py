@@ -144,9 +144,14 @@ class EvaluationSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Evaluation
+        extra_kwargs = {
+            "learnt": {
+                "help_text": "Of the texts, how many the version's adapter learnt from; null: that is not known."
+            }
+        }
         fields: tuple[str, ...] = (
             *("id", "name", "alias", "version", "run", "policy", "policy_version", "dataset", "data_digest"),
-            *("n", "toxic", "errors", "unscored", "figures", "seconds", "cost_per_thousand", "job"),
+            *("n", "toxic", "errors", "unscored", "learnt", "figures", "seconds", "cost_per_thousand", "job"),
             *("created_by", "created_at"),
         )
 
