@@ -86,10 +86,16 @@ def finish(plan: Plan, *, actor: str) -> TrainingRun:
         )  # fmt: skip
         run = TrainingRun.objects.create(
             adapter=adapter, evaluation=evaluation, recipe=asdict(plan.recipe), dataset=plan.dataset, data=plan.data,
-            texts=[digest(row.text) for row in plan.rows["train"]], losses=losses(plan.folder), created_by=actor,
+            texts=_learnt(plan), losses=losses(plan.folder), created_by=actor,
         )  # fmt: skip
         record("adapter.trained", actor=actor, target=adapter, data={"digest": adapter.digest, "data": plan.data})
     return run
+
+
+def _learnt(plan: Plan) -> list[str]:
+    """What it learnt from, and what that learnt from which it started from."""
+    before = TrainingRun.objects.filter(adapter__digest=plan.recipe.start_digest).first()
+    return sorted({*(digest(row.text) for row in plan.rows["train"]), *(before.texts if before else ())})
 
 
 def _held(plan: Plan) -> Data:

@@ -79,3 +79,18 @@ class Among(Func):
     def _as(self, compiler: SQLCompiler, condition: str, numbers: str) -> SQL:
         column, params = compiler.compile(self.source_expressions[0])
         return condition.format(column), (*params, numbers.format(",".join(map(str, self.extra["numbers"]))))
+
+
+class DigestOf(Func):
+    """The digest of the text of a stage, from those that are kept in the place of texts: ``DigestOf("digests", stage="INPUT")``.
+
+    An index holds it, so the stage stands in the query, not beside it.
+    """
+
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="JSON_EXTRACT(%(expressions)s, '$.%(stage)s')", **context)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> SQL:
+        return self.as_sql(compiler, connection, template="(%(expressions)s ->> '%(stage)s')", **context)

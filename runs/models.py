@@ -11,7 +11,7 @@ from classifiers.policy import Rules
 from classifiers.types import Prompt
 from moderation.models import ClassifierVersion, PolicyVersion
 from runs import querysets
-from runs.expressions import Ranked
+from runs.expressions import DigestOf, Ranked
 from runs.querysets import ChunkQuerySet, ResultQuerySet, RunQuerySet, VerdictQuerySet
 
 LABELS = [(label.value, label.value.capitalize()) for label in types.Label]
@@ -245,6 +245,15 @@ class Result(models.Model):
             # Results by their scores.
             *(
                 models.Index(F("run"), Ranked(f"{stage}_score"), F("id"), name=f"result_{stage}_score")
+                for stage in querysets.STAGES
+            ),
+            # By the texts that are no longer there.
+            *(
+                models.Index(
+                    DigestOf("digests", stage=stage.upper()),
+                    condition=Q(digests__isnull=False),
+                    name=f"result_{stage}_digest",
+                )
                 for stage in querysets.STAGES
             ),
             # Whatever results are filtered and counted by: looked through without reading the rows, which hold the texts.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -27,7 +27,7 @@ from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast, Coalesce, Left
 
 from runs import search
-from runs.expressions import Bin, Holds
+from runs.expressions import Bin, DigestOf, Holds
 
 if TYPE_CHECKING:
     from runs.models import Chunk, Result, Run, Verdict  # noqa: F401  named in the base classes
@@ -148,6 +148,16 @@ class ResultQuerySet(QuerySet["Result"]):
     def search(self, text: str) -> ResultQuerySet:
         """Those in whose prompt and answer all stands that is searched for (runs.search)."""
         return self.filter(pk__in=search.ids_with(text, vendor=connections[self.db].vendor))
+
+    def let_go_of(self, digests: Collection[str]) -> set[str]:
+        """Which of these texts, told by classifiers.types.digest, were let go, in whichever result."""
+        wanted, found = sorted(digests), set[str]()
+        gone = self.filter(texts="LET_GO", digests__isnull=False).order_by()
+        for stage in STAGES:
+            told = gone.annotate(told=DigestOf("digests", stage=stage.upper()))
+            for at in range(0, len(wanted), 500):  # as many as any database takes in one statement
+                found.update(told.filter(told__in=wanted[at : at + 500]).values_list("told", flat=True))
+        return found
 
     def listed(self) -> ResultQuerySet:
         """What lists show: the short columns and, of the long texts, the ``beginning`` of the prompt."""

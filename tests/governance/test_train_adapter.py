@@ -110,6 +110,17 @@ def test_it_goes_on_from_a_recorded_adapter(tmp_path: Path, base: Path, labelled
     assert (further.training.recipe["rank"], further.base_model) == (2, str(base))
     assert further.training.recipe["start_digest"] == mine.digest
     assert f"start_digest: {mine.digest}" in further.card
+    assert further.training.texts == mine.training.texts
+
+
+def test_what_went_before_was_learnt_too(tmp_path: Path, base: Path, labelled: Path) -> None:
+    trained(tmp_path / "mine", base, labelled)
+    other = tmp_path / "other.jsonl"
+    other.write_text(labelled.read_text().replace("weather", "sunshine"))
+    options = ["--dataset-id", str(other), *QUICK[2:], "--from-adapter", "mine"]
+    call_command("train_adapter", str(tmp_path / "further"), *options, stdout=StringIO())
+    mine, further = (set(adapter.training.texts) for adapter in Adapter.objects.order_by("pk"))
+    assert mine < further
 
 
 def test_what_is_no_adapter_is_not_gone_on_from(tmp_path: Path, base: Path, labelled: Path) -> None:
