@@ -26,8 +26,8 @@ class Action(StrEnum):
 class Rule:
     """From which score on a category counts. ``category`` is a classifier's own name, a harm, or ``*`` for any.
 
-    An empty ``stage`` or ``check`` means all of them. Without a ``threshold`` the classifier's own word stands, and the
-    rule says only what follows from it.
+    An empty ``stage`` or ``check`` means all of them; a check's rules hold for its adapters (``gemma@mine``) too. Without
+    a ``threshold`` the classifier's own word stands, and the rule says only what follows from it.
     """
 
     category: str
@@ -47,7 +47,7 @@ class Rule:
     def weight(self, name: str) -> tuple[int, int, int]:
         """The more exactly a rule speaks of something, the more it counts: first by check, then category, then stage."""
         of_category = 2 if self.category == name else 0 if self.category == ANY else 1
-        return bool(self.check), of_category, bool(self.stage)
+        return len(self.check), of_category, bool(self.stage)  # of those that fit, the longest check is the most exact
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ class _Table(dict[str, "Rule | None"]):
 
     def __init__(self, rules: tuple[Rule, ...], check: str, stage: str) -> None:
         super().__init__()
-        self._fitting = [rule for rule in rules if rule.check in ("", check) and rule.stage in ("", stage)]
+        checks, stages = ("", check, check.partition("@")[0]), ("", stage)
+        self._fitting = [rule for rule in rules if rule.check in checks and rule.stage in stages]
 
     def __missing__(self, name: str) -> Rule | None:
         speaks_of = {name, ANY, *harms_of(name)}

@@ -11,7 +11,7 @@ from classifiers.labelled import Columns
 from classifiers.measuring import FITS
 from governance import uploads
 from governance.services import MAX_NAME, Data, Wish
-from moderation.services import aliases
+from moderation.services import names
 
 AIMS = (
     ("", "none"),
@@ -101,7 +101,7 @@ class EvaluationForm(forms.Form):
         super().__init__(*args, **options)
         self.label_suffix = ""
         fields: Any = self.fields
-        fields["classifiers"].choices = [(alias, alias) for alias in sorted(aliases("classifier"))]
+        fields["classifiers"].choices = [(alias, alias) for alias in names("classifier")]
 
     @property
     def wish(self) -> Wish:

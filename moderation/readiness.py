@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from classifiers.errors import InputError, ProviderError, SafetyError
 from classifiers.loading import need
-from moderation.services import SETTINGS, Choice, Kind, aliases, problems
+from moderation import services
+from moderation.services import SETTINGS, Choice, Kind, aliases, is_known
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "gguf", "openai", "datasets")
 
@@ -27,20 +29,26 @@ class Readiness:
 
 def readiness(only: Sequence[str] = ()) -> Iterator[Readiness]:
     """Of all aliases in settings, or of those named, whether they classify or answer."""
-    known = {alias for kind in SETTINGS for alias in aliases(kind)}
-    if unknown := sorted(set(only) - known):
-        raise InputError(f"There is no alias {unknown[0]!r} in settings. Known: {', '.join(sorted(known))}.")
+    if unknown := sorted(alias for alias in only if not any(is_known(kind, alias) for kind in SETTINGS)):
+        known = sorted({alias for kind in SETTINGS for alias in aliases(kind)})
+        raise InputError(f"There is no alias {unknown[0]!r} in settings. Known: {', '.join(known)}.")
     for kind in SETTINGS:
-        for alias in aliases(kind):
-            if not only or alias in only:
+        for alias in dict.fromkeys(only or aliases(kind)):
+            if is_known(kind, alias):
                 yield Readiness(kind, alias, problems_of(kind, alias))
 
 
 def problems_of(kind: Kind, alias: str) -> list[str]:
+    return checker(kind, alias)()
+
+
+def checker(kind: Kind, alias: str) -> Callable[[], list[str]]:
+    """Looks up what stands behind the alias; what is returned asks it, which any thread may do."""
     try:
-        return problems(kind, Choice(alias))
+        provider = services.classifier(Choice(alias)) if kind == "classifier" else services.generator(Choice(alias))
     except SafetyError as error:  # a wrong BACKEND or option
-        return [error.message]
+        return partial(list, [error.message])
+    return partial(services.problems_of, provider)
 
 
 def machine() -> dict[str, Any]:

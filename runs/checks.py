@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from moderation.adapters import plain
+
 ROUTE_KEYS = {"GENERATOR", "INPUT", "OUTPUT", "ON_BLOCK", "REFUSAL"}
 
 
@@ -65,7 +67,7 @@ def routes_are_well_formed(**kwargs: Any) -> list[CheckMessage]:
         for alias, entry in settings.SAFETY_ROUTES.items()
         if (why := _flaw_of_route(entry))
     ]
-    if settings.SAFETY_MODERATION_MODEL not in settings.SAFETY_CLASSIFIERS:
+    if plain(settings.SAFETY_MODERATION_MODEL) not in settings.SAFETY_CLASSIFIERS:
         said = f"SAFETY_MODERATION_MODEL is {settings.SAFETY_MODERATION_MODEL!r}, which is no classifier."
         hint = f"Set AI_SAFETY_MONITOR_MODERATION_MODEL to one of: {', '.join(settings.SAFETY_CLASSIFIERS)}."
         found.append(Error(said, hint=hint, id="runs.E008"))
@@ -97,7 +99,11 @@ def _flaw_of_route(entry: object) -> str:
         return f"GENERATOR is {entry.get('GENERATOR')!r}, which is none of SAFETY_GENERATORS"
     for stage in ("INPUT", "OUTPUT"):
         checks = entry.get(stage)
-        if not isinstance(checks, list) or not checks or not set(checks) <= settings.SAFETY_CLASSIFIERS.keys():
+        if (
+            not isinstance(checks, list)
+            or not checks
+            or not {plain(str(each)) for each in checks} <= settings.SAFETY_CLASSIFIERS.keys()
+        ):
             return f"{stage} must be a list of at least one of SAFETY_CLASSIFIERS"
     if entry.get("ON_BLOCK", "refuse") not in ("refuse", "error", "redact"):
         return "ON_BLOCK is refuse, error or redact"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -55,6 +55,13 @@ class Configuration:
             yield "classifier", choice
         if self.generator:
             yield "generator", self.generator
+
+    def pinned(self) -> Configuration:
+        """The same with the adapters that are promoted now."""
+        input_checks, output_checks = (
+            tuple(map(moderation.pinned, c)) for c in (self.input_checks, self.output_checks)
+        )
+        return replace(self, input_checks=input_checks, output_checks=output_checks)
 
     @property
     def chunk_size(self) -> int:

@@ -9,7 +9,7 @@ from django import forms
 
 from moderation import policies
 from moderation.models import Policy
-from moderation.services import Kind, aliases
+from moderation.services import Kind, names
 from runs.configuration import MAX_ALTERNATIVES, MAX_BATCH
 from runs.requests import MAX_LIMIT
 from runs.services import MAX_NAME
@@ -18,7 +18,7 @@ SOURCE = ("dataset_id", "split", "text_column", "sources_column", "limit", "shuf
 
 
 def _known(kind: Kind) -> Sequence[tuple[str, str]]:
-    return [(alias, alias) for alias in sorted(aliases(kind))]
+    return [(alias, alias) for alias in names(kind)]
 
 
 def _policies() -> Iterator[tuple[str, str]]:

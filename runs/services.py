@@ -69,7 +69,8 @@ def create_run(
     """Reads all prompts once and stores them with the run. A source with a fault leaves nothing behind.
 
     ``sent`` are prompts that were sent along; the source then only stands for them (``inline_source``). ``policy``
-    names the one that labels follow from (moderation.policies.chosen), by default the one in force.
+    names the one that labels follow from (moderation.policies.chosen), by default the one in force. Adapters that are
+    promoted now hold to its end.
 
     Unless the run is ``queued`` for workers, which may have what this machine lacks, its providers must be able to
     work here: they are made ready first, so that a missing key or model is told before anything is stored.
@@ -78,6 +79,7 @@ def create_run(
     version = policies.chosen(policy)
     for kind, choice in configuration.choices:
         moderation.check_alias(kind, choice.alias)
+    configuration = configuration.pinned()
     if not queued:
         for kind, choice in configuration.choices:
             moderation.make_ready(kind, choice)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -293,12 +294,15 @@ SAFETY_GENERATORS = {
         "OPTIONS": {"model": "embedded", **THREADS},
     },
 }
+SAFETY_SERVED: dict[str, dict[str, Any]] = {}
 if MODEL_SERVER := env("MODEL_SERVER"):
     # One process holds the local models (manage.py serve_models); here their aliases are clients of it, all that would
-    # load torch or spaCy. The other checks are a few rules and numbers.
+    # load torch or spaCy. The other checks are a few rules and numbers. What trains an adapter loads its own model.
     for alias in ("gemma", "toxic-bert", "pii", "injection", "consistency", "refusal", "local"):
         kind, client = (SAFETY_GENERATORS, "Chat") if alias == "local" else (SAFETY_CLASSIFIERS, "Moderation")
         options = {"model": alias, "base_url": MODEL_SERVER, "timeout": 600.0}
+        if alias in SAFETY_CLASSIFIERS:
+            SAFETY_SERVED[alias] = SAFETY_CLASSIFIERS[alias]
         kind[alias] = {"BACKEND": f"classifiers.providers.openai.OpenAI{client}", "OPTIONS": options}
 # What serve_models is told where run_workers or serve starts it; "none" leaves it to somebody else.
 SAFETY_SERVED_MODELS = shlex.split(env("SERVED_MODELS"))

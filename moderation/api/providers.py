@@ -18,7 +18,7 @@ from classifiers.taxonomy import HARMS, names_of
 from moderation import services
 from moderation.categories import CATEGORIES
 from moderation.models import ClassifierVersion
-from moderation.readiness import problems_of
+from moderation.readiness import checker
 from moderation.serializers import (
     CategorySerializer,
     ClassifierVersionSerializer,
@@ -27,6 +27,7 @@ from moderation.serializers import (
     ProviderSerializer,
     VersionQuestion,
 )
+from moderation.services import Choice
 
 READ = Need("read", ["moderation.view_classifierversion"])
 ASKED_AT_ONCE = 8
@@ -49,8 +50,8 @@ class _Providers(Resource):
 
     @extend_schema(responses=ProviderSerializer)
     def retrieve(self, request: Request, alias: str) -> Response:
-        """One of those that settings name."""
-        if alias not in services.aliases(self.kind):
+        """One of those that settings name, or a classifier with an adapter, as gemma@mine."""
+        if not services.is_known(self.kind, alias):
             raise NotFoundError(f"There is no {self.kind} {alias[:100]!r}. List them at /api/v1/{self.kind}s/.")
         return Response(self.get_serializer(self._shown([alias])[0]).data)
 
@@ -58,18 +59,18 @@ class _Providers(Resource):
         problems: dict[str, Sequence[str]] = {}
         if self.asked["check"]:
             with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-                found = pool.map(lambda alias: problems_of(self.kind, alias), aliases)
+                found = pool.map(lambda ask: ask(), [checker(self.kind, alias) for alias in aliases])
                 problems = dict(zip(aliases, found, strict=True))
-        configured = services.aliases(self.kind)
+        entries = {alias: services.entry_of(self.kind, Choice(alias)) for alias in aliases}
         return [
             {
                 "alias": alias,
-                "provider": configured[alias]["BACKEND"],
-                "options": without_secrets(configured[alias].get("OPTIONS", {})),
+                "provider": backend,
+                "options": without_secrets(options),
                 "ready": not problems[alias] if alias in problems else None,
                 "problems": problems.get(alias, []),
             }
-            for alias in aliases
+            for alias, (backend, options) in entries.items()
         ]
 
 

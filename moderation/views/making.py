@@ -17,7 +17,7 @@ from moderation import policies
 from moderation.forms import EMPTY_ROWS, ContentForms, NoteForm, PolicyForm, PrefillForm
 from moderation.models import Policy, PolicyVersion
 from moderation.policies import Content
-from moderation.services import aliases
+from moderation.services import names
 from moderation.views.pages import actor, may_set, show
 
 
@@ -91,7 +91,7 @@ def _show(request: HttpRequest, making: Making, *, status: int = 200, **more: An
     known = {name for names in TAXONOMIES.values() for name in names} | {*HARMS, ANY}
     title = f"New version of {making.policy}" if making.policy else "New policy"
     context = {"title": title, "policy": making.policy, "making": making, "known_categories": sorted(known), **more}
-    return show(request, "making.html", {**context, "known_checks": sorted(aliases("classifier"))}, status=status)
+    return show(request, "making.html", {**context, "known_checks": names("classifier")}, status=status)
 
 
 def _show_conflict(request: HttpRequest, making: Making, policy: Policy, error: ConflictError) -> HttpResponse:

@@ -13,7 +13,7 @@ from classifiers.errors import InputError
 from classifiers.taxonomy import HARMS, TAXONOMIES, names_of
 from moderation import policies
 from moderation.models import Policy, PolicyVersion
-from moderation.services import aliases
+from moderation.services import names
 from moderation.views.pages import actor, may_set, may_view, show
 
 TITLES = {
@@ -55,7 +55,7 @@ def _said(version: PolicyVersion) -> dict[str, Any]:
         "version": version,
         "content": content,
         # A threshold for a check that is none here would never count, and nobody would notice.
-        "unknown_checks": {rule.check for rule in content.rules} - {"", *aliases("classifier")},
+        "unknown_checks": {rule.check for rule in content.rules} - {"", *names("classifier")},
     }
 
 

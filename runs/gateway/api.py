@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from audit.rest import Need, Resource
 from classifiers.errors import InputError
-from moderation.services import aliases
+from moderation.services import is_known, names
 from runs.gateway import chat, moderations, response_events, responses, wire
 from runs.gateway.askers import Asker
 from runs.gateway.exchanges import Exchange
@@ -113,13 +113,13 @@ def _refuse_key(resource: ProtocolResource) -> None:
 
 
 def _models() -> list[str]:
-    return sorted({*aliases("classifier"), *settings.SAFETY_ROUTES})
+    return sorted({*names("classifier"), *settings.SAFETY_ROUTES})
 
 
 def _model(name: str) -> dict[str, Any]:
     """``created`` is 0: an alias has no birthday. ``serves`` says what it can be named for."""
     serves = [
-        *(["moderations"] if name in aliases("classifier") else []),
+        *(["moderations"] if is_known("classifier", name) else []),
         *(["chat/completions", "responses"] if name in settings.SAFETY_ROUTES else []),
     ]
     return {"id": name, "object": "model", "created": 0, "owned_by": "ai-safety-monitor", "serves": serves}

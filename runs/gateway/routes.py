@@ -10,7 +10,7 @@ from django.conf import settings
 from classifiers.errors import InputError, NotFoundError
 from classifiers.upstream import ChatServer, Generator, Served, Upstream
 from moderation import services as moderation
-from moderation.services import Choice, aliases
+from moderation.services import Choice, is_known, names
 from runs.live import Line
 from runs.requests import MAX_CHECKS
 
@@ -57,17 +57,17 @@ def find_route(alias: str) -> Route:
 
 def find_classifier(model: str | None) -> str:
     """The alias that ``model`` stands for. Raises UnknownModelError."""
-    if model is None or (model not in aliases("classifier") and model.startswith(OPENAI_NAMES)):
+    if model is None or (model.startswith(OPENAI_NAMES) and not is_known("classifier", model)):
         model = settings.SAFETY_MODERATION_MODEL
-    if model in aliases("classifier"):
+    if is_known("classifier", model):
         return model
-    known = ", ".join(sorted(aliases("classifier")))
+    known = ", ".join(names("classifier"))
     raise UnknownModelError(f"There is no classifier {model[:100]!r} here. model names one of: {known}.")
 
 
 def find_classifiers(model: str | None) -> tuple[str, ...]:
     """Those that ``model`` stands for: one, or several as in ``toxicity,pii``. Raises InputError and UnknownModelError."""
-    if model is None or model in aliases("classifier"):
+    if model is None or is_known("classifier", model):
         return (find_classifier(model),)
     named = [name.strip() for name in model.split(",")]
     if len(named) > MAX_CHECKS:

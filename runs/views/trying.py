@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from classifiers.errors import InputError
 from classifiers.types import Classification
-from moderation.services import aliases, check_alias
+from moderation.services import check_alias, names
 from runs.gateway.askers import Asker
 from runs.gateway.moderating import moderate
 from runs.gateway.routes import find_classifier
@@ -26,7 +26,7 @@ def try_text(request: HttpRequest) -> HttpResponse:
     chosen = request.POST.getlist("check") or [find_classifier(None)]
     context: dict[str, Any] = {
         "title": "Try a text",
-        "checks": [(alias, alias in chosen) for alias in aliases("classifier")],
+        "checks": [(alias, alias in chosen) for alias in names("classifier")],
         "longest": LONGEST,
     }
     if request.method == "POST":
