@@ -43,7 +43,7 @@ def build(verdicts: int) -> Any:
     queue.population = {"flagged": flagged, "unflagged": 4 * (size - flagged), "sampled": size - flagged}
     queue.save()
     items = [
-        QueueItem(queue=queue, result=r, needed=2, done=2, state="CLOSED", order=chance.random(), sampled="TOXIC" not in (r.input_label, r.output_label))
+        QueueItem(queue=queue, result=r, needed=2, done=2, state="CLOSED", order=chance.random(), origin="FILTER" if "TOXIC" in (r.input_label, r.output_label) else "SAMPLE")
         for r in results
     ]  # fmt: skip
     QueueItem.objects.bulk_create(items, batch_size=2000)

@@ -25,7 +25,7 @@ from runs.models import Result, Run, Verdict
 
 PAGE = 50
 NOT_READ = ("categories", "thresholds", "spans", "flagged", "reason")
-OF_RESULT = ("run", "position", "prompt", "answer", "sampled", "known", "state")
+OF_RESULT = ("run", "position", "prompt", "answer", "origin", "known", "state")
 OF_STAGE = ("machine", "score", "human", "provenance", "effective")
 OF_REVIEW = ("reviewer", "label", "categories", "note", "cause", "blind", "given_at", "standing")
 
@@ -130,7 +130,7 @@ WRITERS: Mapping[str, Callable[[Iterable[_Row], Names], Iterator[str]]] = {"json
 
 def _result(item: QueueItem) -> dict[str, Any]:
     result = item.result
-    values = (result.run_id, result.position, result.prompt, result.answer, item.sampled, _known(item), item.state)
+    values = (result.run_id, result.position, result.prompt, result.answer, item.origin, _known(item), item.state)
     return dict(zip(OF_RESULT, values, strict=True))
 
 

@@ -25,6 +25,7 @@ from review.models import Queue, QueueItem
 from review.scopes import Scope, within
 from runs.models import Provenance, Result
 
+Origin = QueueItem.Origin
 TOXIC, SAFE, ERROR = Label.TOXIC.value, Label.SAFE.value, Label.ERROR.value
 DECIDED = (TOXIC, SAFE)
 FLAGGED, PICKED, SAMPLED = "flagged", "picked", "sampled"
@@ -232,8 +233,8 @@ class _Rows:
         name = f"{self.result}{stage.lower()}"
         rows = self._rows().filter(self.scope.flagged_for(name)).order_by()
         columns = {"machine": F(f"{name}_label"), "people": Case(*self._people(stage), default=Value(""))}
-        grouped = rows.values(origin=self._origin(), **columns, finished=self._finished()).annotate(n=Count("pk"))
-        return {(row["origin"], row["machine"], row["people"], row["finished"]): row["n"] for row in grouped}
+        grouped = rows.values(stratum=self._origin(), **columns, finished=self._finished()).annotate(n=Count("pk"))
+        return {(row["stratum"], row["machine"], row["people"], row["finished"]): row["n"] for row in grouped}
 
     def verdicts(self, stages: Sequence[Stage]) -> Iterable[tuple[Any, ...]]:
         """(stage, check, version, score, origin, what it said, people's label), in one query without a text."""
@@ -263,7 +264,7 @@ class _Rows:
             outside |= ~self._flagged()
         if run := queue.filters.get("run"):
             outside |= ~Q(result__run=int(run))
-        return Q(gold=True, sampled=False) & outside
+        return Q(gold=True, origin=Origin.FILTER) & outside
 
     def _flagged(self) -> Q:
         """Written out, since a label of an answer may be null."""
@@ -273,7 +274,7 @@ class _Rows:
 
     def _origin(self) -> Any:
         picked = Case(When(self._flagged(), then=Value(FLAGGED)), default=Value(PICKED))
-        return Case(When(Q(sampled=True), then=Value(SAMPLED)), default=picked) if self.queue else Value(PICKED)
+        return Case(When(Q(origin=Origin.SAMPLE), then=Value(SAMPLED)), default=picked) if self.queue else Value(PICKED)
 
     def _finished(self) -> Any:
         closed = Q(gold=True) | Q(state=QueueItem.State.CLOSED)

@@ -115,6 +115,14 @@ class QueueItem(models.Model):
         NEEDS_ADJUDICATION = "NEEDS_ADJUDICATION", "Needs adjudication"
         CLOSED = "CLOSED", "Closed"
 
+    class Origin(models.TextChoices):
+        """Why a result is in its queue."""
+
+        FILTER = "FILTER", "Filter"
+        SAMPLE = "SAMPLE", "Random sample of what was not flagged"
+        CHOSEN = "CHOSEN", "Chosen to be learnt from"
+        RANDOM = "RANDOM", "Random share of all that the filter found"
+
     # Anybody may once answer what has a known answer, so that it never runs out.
     GOLD_NEEDED = 32_000
 
@@ -126,8 +134,7 @@ class QueueItem(models.Model):
     state = models.CharField(max_length=18, choices=State, default=State.OPEN)
     # Random in [0, 1), so that the place in the queue says nothing.
     order = models.FloatField()
-    # From the random sample of unflagged results, not from the filter.
-    sampled = models.BooleanField(default=False)
+    origin = models.CharField(max_length=6, choices=Origin, default=Origin.FILTER)
     gold = models.BooleanField(default=False)
     gold_input = models.CharField(max_length=6, choices=HUMAN_LABELS, blank=True)
     gold_output = models.CharField(max_length=6, choices=HUMAN_LABELS, blank=True)

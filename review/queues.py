@@ -22,6 +22,7 @@ from runs.filters import parsed, results
 from runs.models import Result
 from runs.querysets import ResultQuerySet
 
+Origin = QueueItem.Origin
 # What a lead sets; the filter and the sample are fixed when the queue is filled.
 SETTINGS = ("name", "instructions", "needed", "lease_seconds", "gold_percent", "restricted")
 # Filters that say nothing of what the machine found: results picked by them alone give nothing away.
@@ -97,18 +98,17 @@ def _sampled(queue: Queue, rest: int) -> int:
 
 def _fill(queue: Queue) -> None:
     found, everything = _reach(queue)
-    _add(queue, found, sampled=False)
+    _add(queue, found, Origin.FILTER)
     rest = everything.flagged(False).exclude(pk__in=queue.items.values("result")).order_by()
     size = rest.count()
     if sampled := _sampled(queue, size):
-        _add(queue, rest.order_by("?"), sampled=True, most=sampled)
+        _add(queue, rest.order_by("?")[:sampled], Origin.SAMPLE)
     queue.population = {"flagged": everything.flagged().count(), "unflagged": size, "sampled": sampled}
     queue.save(update_fields=["population"])
 
 
-def _add(queue: Queue, chosen: QuerySet[Result], *, sampled: bool, most: int | None = None) -> None:
+def _add(queue: Queue, chosen: QuerySet[Result], origin: str) -> None:
     """In one statement: a hundred thousand results never pass through Python."""
-    chosen = (chosen if sampled else chosen.order_by())[:most]
     rows = (
         Result.objects.filter(pk__in=chosen.values("pk")).order_by().annotate(place=Random(output_field=FloatField()))
     )
@@ -120,7 +120,7 @@ def _add(queue: Queue, chosen: QuerySet[Result], *, sampled: bool, most: int | N
         "done": 0,
         "state": QueueItem.State.OPEN,
     }
-    fields |= {"sampled": sampled, "gold": False, "gold_input": "", "gold_output": "", "created_at": timezone.now()}
+    fields |= {"origin": origin, "gold": False, "gold_input": "", "gold_output": "", "created_at": timezone.now()}
     with connection.cursor() as cursor:
         cursor.execute(
             f'INSERT INTO review_queueitem (result_id, "order", {", ".join(fields)}) '  # noqa: S608 - our own names

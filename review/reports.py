@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from django.db import transaction
-from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, When
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from audit.models import AuditEvent, ChainCheck
@@ -32,11 +32,17 @@ from runs.querysets import STAGES
 
 DECIDED = ("SAFE", "TOXIC")
 FORMS = ("csv", "json")
-# What the machine said of a stage, and what people decided; and how many results there are of each such pair of pairs.
+# What the machine said of a stage, and what people decided; and how, by the way they came to be reviewed, many results there are of each such pair of pairs.
 Said: TypeAlias = tuple[str | None, str | None]
-Tally: TypeAlias = Counter[tuple[bool, tuple[Said, ...]]]
+Tally: TypeAlias = Counter[tuple[str, tuple[Said, ...]]]
 PINNING = ("pk", "alias", "provider", "model", "revision", "adapter_digest")
-DRAWN = Exists(QueueItem.objects.filter(result=OuterRef("pk"), sampled=True))
+IN_QUEUES = QueueItem.objects.filter(result=OuterRef("pk"))
+DRAWN = Exists(IN_QUEUES.filter(origin__in=(QueueItem.Origin.SAMPLE, QueueItem.Origin.RANDOM)))
+# Reviewed for being hard, and for nothing else: they tell nothing of how often the machine is wrong.
+HARD = Exists(IN_QUEUES.filter(origin=QueueItem.Origin.CHOSEN)) & ~Exists(
+    IN_QUEUES.exclude(origin=QueueItem.Origin.CHOSEN)
+)
+WAY = Case(When(DRAWN, then=Value("drawn")), When(HARD, then=Value("hard")), default=Value("picked"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +218,18 @@ def _people(since: datetime, until: datetime) -> Iterator[OfPerson]:
 
 
 def _reviewed(since: datetime, until: datetime) -> Tally:
-    """How many results were last reviewed in the period, by whether they were drawn at random, and for each stage by
+    """How many results were last reviewed in the period, by the way they came to be reviewed, and for each stage by
     what the machine said and what people decided (None: nothing).
     """
     columns = [f"{stage}_{kind}" for stage in STAGES for kind in ("label", "provenance")]
-    rows = Result.objects.reviewed().filter(within("reviewed_at", since, until)).order_by().annotate(drawn=DRAWN)
-    rows = rows.values(*columns, *(f"human_{stage}_label" for stage in STAGES), "drawn").annotate(n=Count("pk"))
+    rows = Result.objects.reviewed().filter(within("reviewed_at", since, until)).order_by().annotate(way=WAY)
+    rows = rows.values(*columns, *(f"human_{stage}_label" for stage in STAGES), "way").annotate(n=Count("pk"))
     tally: Tally = Counter()
     for row in rows:
         decided = [row[f"{stage}_provenance"] != Provenance.MACHINE for stage in STAGES]
         people = (row[f"human_{stage}_label"] if known else None for stage, known in zip(STAGES, decided, strict=True))
         said = tuple(zip((row[f"{stage}_label"] for stage in STAGES), people, strict=True))
-        tally[row["drawn"], said] += row["n"]
+        tally[row["way"], said] += row["n"]
     return tally
 
 
@@ -233,14 +239,16 @@ def _overridden(tally: Tally) -> int:
 
 def _rates(tally: Tally, totals: Mapping[str, int]) -> Iterator[Rate]:
     """Apart by what the machine said: flagged results are reviewed far more often, so that a rate of all that was
-    reviewed would tell how it was chosen. Of what was not flagged, what was drawn at random speaks for the rest.
+    reviewed would tell how it was chosen. Of what was not flagged, what was drawn at random speaks for the rest. What was
+    chosen for being hard speaks for nothing.
     """
     for place, stage in enumerate(STAGES):
-        counts: Counter[tuple[Said, bool]] = Counter()
-        for (is_drawn, said), n in tally.items():
-            counts[said[place], is_drawn] += n
-        alarms, right = (counts[pair, True] + counts[pair, False] for pair in (("TOXIC", "SAFE"), ("TOXIC", "TOXIC")))
-        overlooked, passed = counts[("SAFE", "TOXIC"), True], counts[("SAFE", "SAFE"), True]
+        drawn_at_random, fair = Counter[Said](), Counter[Said]()
+        for (way, said), n in tally.items():
+            drawn_at_random[said[place]] += n if way == "drawn" else 0
+            fair[said[place]] += n if way != "hard" else 0
+        alarms, right = fair["TOXIC", "SAFE"], fair["TOXIC", "TOXIC"]
+        overlooked, passed = drawn_at_random["SAFE", "TOXIC"], drawn_at_random["SAFE", "SAFE"]
         flagged, drawn = wilson(alarms, alarms + right), wilson(overlooked, overlooked + passed)
         yield Rate("flagged", stage, flagged)
         yield Rate("not flagged, drawn at random", stage, drawn)

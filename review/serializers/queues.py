@@ -158,7 +158,7 @@ class ItemSerializer(serializers.ModelSerializer):
     class Meta:
         model = QueueItem
         fields = (
-            *("id", "result", "run", "position", "state", "needed", "claimed", "done", "sampled"),
+            *("id", "result", "run", "position", "state", "needed", "claimed", "done", "origin"),
             *("known", "known_input", "known_output", "created_at", "closed_at"),
         )
 

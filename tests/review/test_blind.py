@@ -120,7 +120,7 @@ def becomes(claim: Claim) -> Callable[[dict[str, object]], None]:
         Review.objects.filter(item=claim.item_id).exclude(reviewer=claim.reviewer).update(
             label=label, note=f"surely {label}"
         )
-        QueueItem.objects.filter(pk=claim.item_id).update(sampled=label == "SAFE")
+        QueueItem.objects.filter(pk=claim.item_id).update(origin="SAMPLE" if label == "SAFE" else "FILTER")
 
     return change
 

@@ -37,7 +37,7 @@ def queue(cast: Cast) -> Queue:
         name="queue <b>", filters={"run": str(run.pk), "flagged": "true"}, population=population, blind=False, created_by="lena"
     )  # fmt: skip
     alarms = make_items(queue, results[:2], state=QueueItem.State.CLOSED)
-    drawn = make_items(queue, results[2:], state=QueueItem.State.CLOSED, sampled=True)
+    drawn = make_items(queue, results[2:], state=QueueItem.State.CLOSED, origin="SAMPLE")
     for item, label in zip([*alarms, *drawn], ("TOXIC", "SAFE", "SAFE", "TOXIC"), strict=True):
         say(item, cast.ruth, label, note="a <script>note</script>")
         say(item, cast.rob, "SAFE")

@@ -44,7 +44,7 @@ class TestBlind:
         QueueItem.objects.filter(pk=other.item_id).update(claimed=2)
         theirs = Claim.objects.create(item=other.item, reviewer=cast.rob, expires_at=timezone.now())
         services.submit(theirs, judgement(theirs, input="TOXIC"))
-        QueueItem.objects.filter(pk=other.item_id).update(gold=True, gold_input="TOXIC", sampled=True)
+        QueueItem.objects.filter(pk=other.item_id).update(gold=True, gold_input="TOXIC", origin="SAMPLE")
         pages = [self.desk(cast.ruth, claim) for claim in (one, other)]
         assert pages[0] == pages[1]
         assert "same" in pages[0]

@@ -41,7 +41,7 @@ def fill(
     drawn = make_results(run, [said("TOXIC")] + [said("SAFE")] * 9)
     queue.population = population or {"flagged": 10, "unflagged": 100, "sampled": 10}
     queue.save()
-    return make_items(queue, alarms, **CLOSED), make_items(queue, drawn, sampled=True, **CLOSED)
+    return make_items(queue, alarms, **CLOSED), make_items(queue, drawn, origin="SAMPLE", **CLOSED)
 
 
 def prompts(queue: Queue | None, **scope: object) -> Held:
@@ -124,7 +124,7 @@ class TestWeighted:
         alarms = make_results(run, [said("SAFE", **alarm)] * 3 + [flagged(**said("TOXIC"))])
         drawn = make_results(run, [said("SAFE", **missed)] + [said("SAFE", **answered)] * 4 + [said("SAFE")] * 5)
         make_items(queue, alarms, **CLOSED)
-        make_items(queue, drawn, sampled=True, **CLOSED)
+        make_items(queue, drawn, origin="SAMPLE", **CLOSED)
         queue.population = {"flagged": 4, "unflagged": 100, "sampled": 10}
         queue.save()
         whole = {held.stage: held for held in as_a_whole(Scope(queue=queue.pk), queue)}
@@ -144,7 +144,7 @@ class TestWeighted:
 class TestWhyNot:
     def test_no_sample(self, queue: Queue, run: Run) -> None:
         fill(queue, run, population={"flagged": 10, "unflagged": 100, "sampled": 0})
-        QueueItem.objects.filter(sampled=True).delete()
+        QueueItem.objects.filter(origin="SAMPLE").delete()
         held = prompts(queue)
         assert "no random sample of the 100 results" in held.why
         assert held.missed is None
@@ -171,7 +171,7 @@ class TestWhyNot:
 
     def test_nothing_of_the_sample_was_reviewed_yet(self, queue: Queue, run: Run) -> None:
         fill(queue, run)
-        QueueItem.objects.filter(sampled=True).update(state=QueueItem.State.OPEN)
+        QueueItem.objects.filter(origin="SAMPLE").update(state=QueueItem.State.OPEN)
         assert "none of 100 results was reviewed" in prompts(queue).why
 
     def test_nobody_has_reviewed_anything(self, queue: Queue, run: Run) -> None:
@@ -218,7 +218,7 @@ def test_what_a_machine_misses_is_found_by_reviewers_of_a_sample(run: Run, cast:
     )
     queue = queues.create_queue(asked, by=cast.lena)
     review_all(queue, [cast.ruth, cast.rob], toxic)
-    drawn = queue.items.filter(sampled=True).values_list("result__position", flat=True)
+    drawn = queue.items.filter(origin="SAMPLE").values_list("result__position", flat=True)
     found = len(toxic & set(drawn))
     held = prompts(queue)
     assert (len(drawn), held.sample.reviewed) == (75, 75)

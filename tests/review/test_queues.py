@@ -38,7 +38,7 @@ class TestMaking:
     ) -> None:
         done_run(["Of another run."])
         queue = make_queue(run, filters={"run": str(run.pk), "flagged": "true"}, sample_percent=40)
-        drawn = queue.items.filter(sampled=True).select_related("result")
+        drawn = queue.items.filter(origin="SAMPLE").select_related("result")
         assert {(item.result.run_id, item.result.input_label) for item in drawn} == {(run.pk, "SAFE")}
         assert queue.population == {"flagged": 3, "unflagged": 5, "sampled": 2}
         assert queue.items.count() == 5
@@ -69,7 +69,7 @@ class TestMaking:
         except InputError:
             assert (said.found, said.sampled) == (0, 0)
             return
-        drawn = queue.items.filter(sampled=True).count()
+        drawn = queue.items.filter(origin="SAMPLE").count()
         assert (said.found, said.sampled) == (queue.items.count() - drawn, drawn)
         population = {"flagged": said.flagged, "unflagged": said.unflagged, "sampled": said.sampled}
         assert queue.population == population

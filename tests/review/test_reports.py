@@ -78,8 +78,8 @@ def test_how_often_the_machine_was_wrong(run: Run, cast: Cast) -> None:
     make_results(run, [{}] * 26 + [{"reviewed_at": NOW}])
     queue = Queue.objects.create(name="q", created_by="lena")
     make_items(queue, [*alarms, *chosen])
-    make_items(queue, drawn, sampled=True)
-    make_items(Queue.objects.create(name="again", created_by="lena"), drawn, sampled=True)
+    make_items(queue, drawn, origin="SAMPLE")
+    make_items(Queue.objects.create(name="again", created_by="lena"), drawn, origin="SAMPLE")
     made = report(cast)
     assert (made.reviewed, made.overridden) == (15, 7)
     rates = {(rate.stage, rate.kind): rate.share for rate in made.rates}
@@ -100,6 +100,19 @@ def test_without_a_random_sample_the_rate_of_all_is_not_known(run: Run, cast: Ca
     assert rates["input", "flagged"].value == 0
     assert rates["input", "all"].value is None
     assert "random sample" in rates["input", "all"].why
+
+
+def test_what_was_chosen_for_being_hard_tells_no_rate(run: Run, cast: Cast) -> None:
+    plain = make_results(run, [flagged(**said("TOXIC"))] * 3 + [flagged(**said("SAFE"))])
+    hard = make_results(run, [flagged(**said("SAFE"))] * 5 + [said("TOXIC")] * 5)
+    drawn = make_results(run, [said("TOXIC")] + [said("SAFE")] * 4)
+    queue = Queue.objects.create(name="q", created_by="lena")
+    make_items(queue, hard, origin="CHOSEN")
+    make_items(queue, drawn, origin="RANDOM")
+    make_items(Queue.objects.create(name="all flagged", created_by="lena"), plain)
+    rates = {(rate.stage, rate.kind): rate.share for rate in report(cast).rates}
+    assert rates["input", "flagged"] == wilson(1, 4)
+    assert rates["input", "not flagged, drawn at random"] == wilson(1, 5)
 
 
 def test_what_people_have_not_decided_is_no_override(run: Run, cast: Cast) -> None:
@@ -203,7 +216,7 @@ def test_items_of_other_queues_say_nothing(run: Run, cast: Cast) -> None:
     make_items(Queue.objects.create(name="picked", created_by="lena"), [result])
     drawn = next(rate for rate in report(cast).rates if rate.kind.startswith("not flagged"))
     assert drawn.share.n == 0
-    make_items(Queue.objects.create(name="drawn", created_by="lena"), [result], sampled=True)
+    make_items(Queue.objects.create(name="drawn", created_by="lena"), [result], origin="SAMPLE")
     assert QueueItem.objects.count() == 2
     assert next(rate for rate in report(cast).rates if rate.kind.startswith("not flagged")).share.n == 1
     assert Result.objects.count() == 1

@@ -33,7 +33,7 @@ def queue(cast: Cast) -> Queue:
     queue = Queue.objects.create(name="queue", created_by="lena", filters={"run": str(run.pk)})
     results = make_results(run, rows)
     (first,) = make_items(queue, results[:1], state=QueueItem.State.CLOSED)
-    (second,) = make_items(queue, results[1:], sampled=True)
+    (second,) = make_items(queue, results[1:], origin="SAMPLE")
     say(first, cast.ruth, "TOXIC", note="@SUM(A1)", categories=["hate"], blind=True)
     say(first, cast.rob, "SAFE", note="fine, I\nthink")
     say(first, cast.sara, "SAFE", cause="policy_gap")
@@ -58,8 +58,8 @@ def rows(queue: Queue, cast: Cast, **options: Any) -> list[dict[str, str]]:
 class TestJsonl:
     def test_a_line_is_a_result_with_everything_people_said(self, queue: Queue, cast: Cast) -> None:
         first, second, known = lines(queue, cast)
-        assert (first["prompt"], first["answer"], first["sampled"], first["known"], first["state"]) == (
-            "=1+1", None, False, {}, "CLOSED",
+        assert (first["prompt"], first["answer"], first["origin"], first["known"], first["state"]) == (
+            "=1+1", None, "FILTER", {}, "CLOSED",
         )  # fmt: skip
         assert (first["queue"], first["position"]) == (queue.pk, 0)
         prompt = first["input"]
@@ -78,7 +78,7 @@ class TestJsonl:
         assert prompt["reviews"][0]["given_at"] == "2026-03-10T12:00:00+00:00"
         assert "output" not in first
         assert known["known"] == {"input": "SAFE"}
-        assert second["sampled"] is True
+        assert second["origin"] == "SAMPLE"
         assert [review["standing"] for review in second["output"]["reviews"]] == [
             "superseded",
             "superseded",
