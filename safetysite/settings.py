@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from classifiers.drift import Limits
+from fairness.gates import Margins
 from safetysite import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -355,6 +356,14 @@ SAFETY_DRIFT_LIMITS = Limits(
     drift=env_float("DRIFT_LARGE", 0.25),
     watch_errors=env_float("DRIFT_WATCH_ERRORS", 0.01),
     drift_errors=env_float("DRIFT_LARGE_ERRORS", 0.05),
+)
+
+# What an adapter must show before it may be promoted: texts of each label, and by how much recall may be lower, or the gap in
+# false positives between groups of people wider, than with what it takes the place of.
+SAFETY_PROMOTION = Margins(
+    texts=env_int("PROMOTION_TEXTS", 30),
+    recall=env_float("PROMOTION_RECALL", 0.02),
+    gap=env_float("PROMOTION_GAP", 0.05),
 )
 
 # How exports of results learn what people said of them: runs knows nothing of reviews.
