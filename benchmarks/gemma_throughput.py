@@ -1,6 +1,7 @@
-"""How fast first-token scoring is against the two plain ways to get a label out of the same model.
+"""How fast first-token scoring is against the two plain ways to get a label out of the same model, and whether a text gets the
+same score in a batch as alone.
 
-    python -m benchmarks.gemma_throughput [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16]
+    python -m benchmarks.gemma_throughput [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16] [--adapter FOLDER]
 
 All three read the same full prompts with the embedded Gemma, in one process, precision and thread count. They take
 turns in rounds, so that whatever else the machine does hits all alike; a figure is the median ratio of the rounds.
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.models import load_model
-from classifiers.providers.gemma import GemmaClassifier
+from classifiers.providers.gemma import GemmaClassifier, _with_adapter
 from classifiers.scoring import FirstTokenScorer, PromptTokens
 from classifiers.types import Stage, Subject
 
@@ -29,8 +30,9 @@ def main() -> None:
     options = arguments()
     texts = read_texts(options.prompts)[: options.texts]
     provider = GemmaClassifier(
-        "embedded", dtype=options.dtype, threads=options.threads, token_budget=options.token_budget
-    )
+        "embedded", adapter_path=options.adapter, dtype=options.dtype, threads=options.threads,
+        token_budget=options.token_budget,
+    )  # fmt: skip
     ways = other_ways(provider, options.threads)
     judge(provider, texts[:4])
     rounds = [one_round(provider, ways, texts, number) for number in range(options.rounds)]
@@ -39,6 +41,9 @@ def main() -> None:
     for way, target in TARGETS.items():
         ratio = statistics.median(rate / others[way] for rate, others in rounds)
         print(f"  {ratio:5.1f} x {way} (target {target:g} x)")
+    batched = judge(provider, texts)
+    furthest = max(abs(score - judge(provider, [text])[0]) for score, text in zip(batched, texts, strict=True))
+    print(f"a score in a batch and alone differ by {furthest:.1e} at most")
 
 
 def arguments() -> argparse.Namespace:
@@ -50,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     parser.add_argument("--token-budget", type=int, default=2048)
+    parser.add_argument("--adapter", type=Path, help="the folder of an adapter (default: what the embedded Gemma has)")
     return parser.parse_args()
 
 
@@ -60,8 +66,9 @@ def read_texts(path: Path) -> list[str]:
     return [prompt["text"] if isinstance(prompt, dict) else prompt for prompt in prompts]
 
 
-def judge(provider: GemmaClassifier, texts: list[str]) -> None:
-    provider.classify([Subject(text, Stage.INPUT) for text in texts])
+def judge(provider: GemmaClassifier, texts: list[str]) -> list[float]:
+    said = provider.classify([Subject(text, Stage.INPUT) for text in texts])
+    return [answer.score for answer in said if answer.score is not None]
 
 
 def other_ways(provider: GemmaClassifier, threads: int) -> dict[str, Callable[[str], Any]]:
@@ -75,6 +82,8 @@ def other_ways(provider: GemmaClassifier, threads: int) -> dict[str, Callable[[s
         )
         for _ in range(2)
     )
+    if provider.adapter:
+        whole, other = (_with_adapter(model, provider.adapter) for model in (whole, other))
     scorer = FirstTokenScorer(other, PromptTokens((), prompt.tail, prompt.labels))
 
     def full(text: str) -> list[int]:

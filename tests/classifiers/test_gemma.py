@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import classifiers
 from classifiers.errors import InputError, ProviderError
 from classifiers.models import Checkpoint
 from classifiers.providers.gemma import EXAMPLES, GemmaClassifier, _check_adapter
@@ -437,3 +438,12 @@ def test_in_bfloat16_the_embedded_gemma_labels_alike_in_batches_and_alone():
     for text, batched in zip(TEXTS, together, strict=True):
         [single] = provider.classify(subjects([text]))
         assert single.label == batched.label or abs(batched.score - provider.threshold) <= 0.02
+
+
+@pytest.mark.models
+def test_in_float32_the_embedded_gemma_scores_alike_in_batches_and_alone():
+    adapter = Path(classifiers.__file__).parent / "adapters/embedded"
+    provider = GemmaClassifier("embedded", adapter_path=adapter, dtype="float32", device="cpu", threads=1)
+    together = provider.classify(subjects(TEXTS))
+    alone = [provider.classify(subjects([text]))[0] for text in TEXTS]
+    assert scores(together) == pytest.approx(scores(alone), abs=1e-4)
