@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from classifiers.agreement import Estimate
 from classifiers.errors import InputError
@@ -223,10 +223,18 @@ def bootstrap(
     return {name: _estimate(figure(whole), drawn[name], len(scored)) for name, figure in figures.items()}
 
 
-def bootstrap_difference(
-    first: Scored, second: Scored, figure: Figure, *, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
-    """How much better the first is, on the same texts: both see the same resamples, so that what they share cancels.
+class Pair(NamedTuple):
+    """A figure of two classifiers on the same texts, and how much higher the first one's is."""
+
+    first: Estimate
+    second: Estimate
+    difference: Estimate
+
+
+def bootstrap_pair(
+    first: Scored, second: Scored, figures: Mapping[str, Figure], *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Pair]:
+    """As ``bootstrap``, of two on the same texts: both see the same resamples, so that what they share cancels.
 
     Raises InputError when they are not about the same texts.
     """
@@ -234,9 +242,24 @@ def bootstrap_difference(
 
     if len(first) != len(second) or not np.array_equal(first.toxic, second.toxic):
         raise InputError("Two classifiers are compared on the same texts with the same labels, in the same order.")
-    pairs = zip(_resampled(first, seed, resamples), _resampled(second, seed, resamples), strict=True)
-    drawn = [_difference(figure(a), figure(b)) for a, b in pairs]
-    return _estimate(_difference(figure(first.curve()), figure(second.curve())), drawn, len(first))
+    drawn: dict[str, list[tuple[float | None, ...]]] = {name: [] for name in figures}
+    for curves in zip(_resampled(first, seed, resamples), _resampled(second, seed, resamples), strict=True):
+        for name, figure in figures.items():
+            drawn[name].append(_with_difference(*map(figure, curves)))
+    whole = first.curve(), second.curve()
+    found = {name: _with_difference(*map(figure, whole)) for name, figure in figures.items()}
+    n = len(first)
+    return {
+        name: Pair(*(_estimate(found[name][i], [each[i] for each in drawn[name]], n) for i in range(3)))
+        for name in figures
+    }
+
+
+def bootstrap_difference(
+    first: Scored, second: Scored, figure: Figure, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """How much better the first is, as ``bootstrap_pair`` tells it of one figure."""
+    return bootstrap_pair(first, second, {"": figure}, seed=seed, resamples=resamples)[""].difference
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -270,8 +293,8 @@ def _estimate(value: float | None, drawn: Sequence[float | None], n: int) -> Est
     return Estimate(value, float(low), float(high), n)
 
 
-def _difference(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
+def _with_difference(a: float | None, b: float | None) -> tuple[float | None, float | None, float | None]:
+    return a, b, None if a is None or b is None else a - b
 
 
 def _share(part: float, whole: float) -> float | None:

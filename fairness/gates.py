@@ -13,8 +13,7 @@ from classifiers.curves import (
     Scored,
     at_threshold,
     average_precision,
-    bootstrap,
-    bootstrap_difference,
+    bootstrap_pair,
     false_positive_rate,
     mcnemar,
     recall,
@@ -176,15 +175,8 @@ def informedness(tp: float, fp: float, fn: float, tn: float) -> float | None:
 
 
 def _beside(old: Scored, new: Scored, figures: Mapping[str, Figure], options: Mapping[str, int]) -> dict[str, Beside]:
-    each = [bootstrap(side, figures, seed=options["seed"], resamples=options["resamples"]) for side in (old, new)]
-    return {
-        name: Beside(
-            each[0][name],
-            each[1][name],
-            bootstrap_difference(new, old, figure, seed=options["seed"], resamples=options["resamples"]),
-        )
-        for name, figure in figures.items()
-    }
+    pairs = bootstrap_pair(new, old, figures, seed=options["seed"], resamples=options["resamples"])
+    return {name: Beside(pair.second, pair.first, pair.difference) for name, pair in pairs.items()}
 
 
 def _enough(rivals: Rivals, margins: Margins) -> Gate:

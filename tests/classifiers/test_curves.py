@@ -16,6 +16,7 @@ from classifiers.curves import (
     best_f1,
     bootstrap,
     bootstrap_difference,
+    bootstrap_pair,
     f1,
     false_positive_rate,
     mcnemar,
@@ -149,6 +150,18 @@ def test_a_difference_on_the_same_texts_is_sharper_than_two_intervals() -> None:
     assert found.value == pytest.approx(apart[0].value - apart[1].value)
     with pytest.raises(InputError):
         bootstrap_difference(first, Scored.of(worse, ~toxic), roc_auc)
+
+
+def test_a_pair_is_each_one_and_their_difference() -> None:
+    toxic = np.arange(60) % 3 == 0
+    noise = np.random.default_rng(1)
+    first, second = (Scored.of(toxic * 0.3 + noise.random(60) * 0.7, toxic) for _ in range(2))
+    figures = {"roc_auc": roc_auc, "auprc": average_precision}
+    found = bootstrap_pair(first, second, figures, resamples=50)
+    alone = [bootstrap(each, figures, resamples=50) for each in (first, second)]
+    for name, figure in figures.items():
+        assert found[name][:2] == (alone[0][name], alone[1][name])
+        assert found[name].difference == bootstrap_difference(first, second, figure, resamples=50)
 
 
 def test_mcnemar_is_the_sign_test() -> None:
