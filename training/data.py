@@ -7,7 +7,7 @@ of a contrast, the answers to one prompt) stay in one part, so that no part know
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from classifiers.errors import InputError
@@ -16,19 +16,22 @@ from classifiers.sources import PromptSource
 from classifiers.types import digest
 
 SHARES = {"train": 0.8, "tune": 0.1, "held": 0.1}
+LEARN, MEASURE = "learn", "measure"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A text and what it is. ``weight`` is how much it counts, such as the agreement of its reviewers, above 0.
 
-    ``group`` is what keeps rows in one part: a prompt's key, a contrast's number; the text itself without one.
+    ``group`` is what keeps rows in one part: a prompt's key, a contrast's number; the text itself without one. ``use`` is what
+    it may be used for, LEARN or MEASURE, where it was picked for that; empty for either.
     """
 
     text: str
     toxic: bool
     weight: float = 1.0
     group: str = ""
+    use: str = ""
 
     @property
     def key(self) -> str:
@@ -61,14 +64,30 @@ def merged(rows: Iterable[Row]) -> list[Row]:
 def split(rows: Sequence[Row], shares: Mapping[str, float] = SHARES, *, seed: int = 0) -> dict[str, list[Row]]:
     """Parts of the given shares, by name, each in the order of ``rows``. InputError when the shares do not add up to 1.
 
-    A part is drawn from the digest of what belongs together, so that neither order nor further rows move a text.
+    A part is drawn from the digest of what belongs together, so that neither order nor further rows move a text. The first is
+    the one that is learnt from: what is for learning alone lies there, with what belongs to it, and what is for measuring alone
+    is drawn among the others.
     """
     if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
         raise InputError("The shares of the parts must not be negative and must add up to 1.")
     parts: dict[str, list[Row]] = {name: [] for name in shares}
-    for row, name in zip(rows, _together(rows), strict=True):
-        parts[_drawn(digest(str(seed), name), shares)].append(row)
+    together = _together(rows)
+    uses: defaultdict[str, set[str]] = defaultdict(set)
+    for row, name in zip(rows, together, strict=True):
+        uses[name].add(row.use)
+    for row, name in zip(rows, together, strict=True):
+        parts[_drawn(digest(str(seed), name), _shares_for(uses[name], shares))].append(row)
     return parts
+
+
+def _shares_for(uses: Collection[str], shares: Mapping[str, float]) -> Mapping[str, float]:
+    first, *others = shares
+    if LEARN in uses:
+        return {first: 1.0}
+    if MEASURE in uses:
+        left = sum(shares[name] for name in others)
+        return {name: shares[name] / left for name in others}
+    return shares
 
 
 def digest_of(rows: Iterable[Row]) -> str:

@@ -13,7 +13,7 @@ from review import services
 from review.models import Queue, QueueItem
 from runs.models import Result
 from tests.review.conftest import Cast, judgement, make_queue, review_next  # noqa: F401  a fixture
-from training.data import Row, split
+from training.data import LEARN, MEASURE, Row, split
 
 pytestmark = pytest.mark.django_db
 
@@ -79,3 +79,15 @@ def test_a_text_that_was_let_go_is_not_learnt_from(cast: Cast, make_queue: Calla
 def test_the_command_says_when_nobody_has_decided_yet(tmp_path: object) -> None:
     with pytest.raises(CommandError, match="no text yet"):
         call_command("train_adapter", str(tmp_path), "--reviews")
+
+
+def test_what_was_chosen_to_be_learnt_from_never_measures(cast: Cast, make_queue: Callable[..., Queue]) -> None:  # noqa: F811
+    queue = make_queue(stages="INPUT")
+    chosen, drawn, *_ = queue.items.order_by("pk")
+    QueueItem.objects.filter(pk=chosen.pk).update(origin=QueueItem.Origin.CHOSEN)
+    QueueItem.objects.filter(pk=drawn.pk).update(origin=QueueItem.Origin.RANDOM)
+    while review_next(queue, cast.ruth):
+        pass
+    uses = {row.text: row.use for row in reviewed_rows()}
+    assert (uses.pop(chosen.result.prompt), uses.pop(drawn.result.prompt)) == (LEARN, MEASURE)
+    assert set(uses.values()) == {""}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from classifiers.errors import InputError
 from classifiers.labelled import Columns
 from classifiers.sources import PromptSource
-from training.data import SHARES, Row, balanced, digest_of, from_file, merged, split
+from training.data import LEARN, MEASURE, SHARES, Row, balanced, digest_of, from_file, merged, split
 
 WEIGHTS = st.floats(0.01, 10)
 ROWS = st.lists(
@@ -21,6 +21,7 @@ ROWS = st.lists(
         toxic=st.booleans(),
         weight=WEIGHTS,
         group=st.sampled_from(["", "1", "2", "3"]),
+        use=st.sampled_from(["", LEARN, MEASURE]),
     )
 )
 
@@ -57,6 +58,20 @@ def test_merged_rows_have_each_text_once_and_merging_again_changes_nothing(rows:
 def test_parts_have_about_their_shares() -> None:
     parts = split([Row(str(number), True) for number in range(4000)])
     assert {name: len(rows) / 4000 for name, rows in parts.items()} == pytest.approx(SHARES, abs=0.02)
+
+
+def test_what_was_picked_to_be_learnt_from_measures_nothing_and_the_other_way_round() -> None:
+    rows = [Row(f"{use} {number}", True, use=use) for use in (LEARN, MEASURE) for number in range(1000)]
+    parts = split(rows)
+    assert parts["train"] == rows[:1000]
+    assert [len(parts[name]) for name in ("tune", "held")] == pytest.approx([500, 500], abs=50)
+
+
+def test_what_belongs_to_a_text_that_is_learnt_from_measures_nothing_either() -> None:
+    rows = [
+        Row(f"{use} {number}", True, group=str(number), use=use) for use in (LEARN, MEASURE) for number in range(50)
+    ]
+    assert split(rows)["train"] == rows
 
 
 def test_shares_must_add_up() -> None:
