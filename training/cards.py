@@ -57,7 +57,7 @@ def _results(hub: Any, dataset: str, figures: Mapping[str, Mapping[str, Any]]) -
 
 def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], gemma: bool) -> Sequence[str]:
     parts = [f"| {part} | {n['n']} | {n['toxic']} | `{n['digest']}` |" for part, n in about["data"].items()]
-    figures = [f"| {title} | {_figure(evaluation['figures'][key])} |" for key, title in SHOWN.items()]
+    figures = [f"| {title} | {shown(evaluation['figures'][key])} |" for key, title in SHOWN.items()]
     bins = [
         f"| {each['low']:.2f} to {each['high']:.2f} | {each['n']} | {each['score']:.2f} | {each['toxic']:.2f} |"
         for each in evaluation["bins"]
@@ -85,12 +85,13 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
 def _threshold(picked: Mapping[str, Any] | None) -> list[str]:
     if not picked:
         return []
-    told = ", ".join(f"{key} {_figure(value)}" for key, value in picked["figures"].items())
+    told = ", ".join(f"{key} {shown(value)}" for key, value in picked["figures"].items())
     why = f"A threshold of {picked['threshold']:.4g} gives the best F1 on {picked['fitted']} of them; on the others: {told}."
     return [why, ""]
 
 
-def _figure(estimate: Mapping[str, Any]) -> str:
+def shown(estimate: Mapping[str, Any]) -> str:
+    """A figure with its interval, where there is one."""
     value, low, high = (estimate[key] for key in ("value", "low", "high"))
     if value is None:
         return "undefined"

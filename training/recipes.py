@@ -63,6 +63,14 @@ class Recipe:
             raise InputError("Epochs and learning rate are above 0; smoothing and dropout lie from 0 up to below 1.")
 
 
+def from_reviews(texts: int) -> Recipe:
+    """What suits labels that people gave to so many texts, often a few hundred and not all of them right: gone through several
+    times, to be looked at once an epoch (docs/quality.md has what came of it)."""
+    return Recipe(
+        batch=16, epochs=4.0, warmup=0.1, smoothing=0.05, look_every=max(10, texts // 16), patience=2, save_every=10
+    )
+
+
 def going_on(recipe: Recipe, adapter: Path) -> Recipe:
     """The recipe, starting from the weights of an adapter: its base model, rank, alpha, modules and layers are the adapter's.
 

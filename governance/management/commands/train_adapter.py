@@ -37,8 +37,9 @@ from governance.reviewed import reviewed_rows
 from moderation.models import Adapter
 from training import data, embedded
 from training.adapters import Step
+from training.cards import shown
 from training.data import Row
-from training.recipes import Recipe, going_on
+from training.recipes import Recipe, from_reviews, going_on
 
 HYPER = ("base_model", "rank", "alpha", "from_layer", "learning_rate", "epochs", "batch", "accumulation", "max_tokens",
          "smoothing", "dropout", "patience", "most_steps", "seed", "threads", "device", "dtype", "quantization")  # fmt: skip
@@ -71,8 +72,9 @@ class Command(SafetyCommand):
         _recipe_arguments(parser)
 
     def run(self, *, folder: Path, **options: Any) -> str | None:
+        rows = _rows(**options)
         plan = Plan(
-            options["name"] or folder.name, _recipe(**options), _rows(**options), str(_dataset(**options)), folder,
+            options["name"] or folder.name, _recipe(len(rows["train"]), **options), rows, str(_dataset(**options)), folder,
             command=" ".join(["python", "manage.py", *sys.argv[1:]]), alias=options["alias"],
             sources=embedded.sources(options["embedded"]) if options["embedded"] else (),
         )  # fmt: skip
@@ -82,9 +84,9 @@ class Command(SafetyCommand):
         if int(os.environ.get("RANK", "0")):  # of several processes, the first one records
             return None
         made = adapters.finish(plan, actor=self.actor)
-        auc = made.evaluation.figures["roc_auc"]
+        auc = shown(made.evaluation.figures["roc_auc"])
         return (
-            f"{made.adapter} is in {made.adapter.folder}: ROC-AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}] on "
+            f"{made.adapter} is in {made.adapter.folder}: ROC-AUC {auc} on "
             f"{made.evaluation.n} held texts (evaluation {made.evaluation.pk}).\n"
             f"Use it with --gemma-base-model {made.adapter.base_model} --gemma-adapter-path {made.adapter.folder}"
         )
@@ -108,15 +110,18 @@ def _recipe_arguments(parser: CommandParser) -> None:
         "most_steps": int,
     }
     for name in HYPER:
-        shown = UNSET.get(name) or getattr(Recipe(), name)
+        default = UNSET.get(name) or getattr(Recipe(), name)
         group.add_argument(
-            f"--{name.replace('_', '-')}", type=kinds[name], metavar="X", help=f"default {shown}, or that of --embedded"
+            f"--{name.replace('_', '-')}",
+            type=kinds[name],
+            metavar="X",
+            help=f"default {default}, or that of --embedded or --reviews",
         )
 
 
-def _recipe(**options: Any) -> Recipe:
+def _recipe(texts: int, **options: Any) -> Recipe:
     given = {name: options[name] for name in HYPER if options[name] is not None}
-    recipe = embedded.RECIPE if options["embedded"] else Recipe()
+    recipe = embedded.RECIPE if options["embedded"] else from_reviews(texts) if options["reviews"] else Recipe()
     if options["from_adapter"]:
         recipe = going_on(recipe, _folder(options["from_adapter"]))
     return replace(recipe, **given)
