@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 
 from audit.services import record
@@ -28,6 +29,7 @@ from governance.reviewed import reviewed_rows
 from governance.services import Data, Wish
 from moderation.adapters import AT, promoted, takes_adapters
 from moderation.models import Adapter, Promotion
+from moderation.services import aliases
 from training.data import merged
 
 MAX_NOTE = 1000
@@ -52,6 +54,21 @@ class Case:
         return all(gate.met for gate in self.gates)
 
     @property
+    def out_of_date(self) -> str:
+        """Why its evidence does not count any more, since the alias loads something else now than ``old`` is of."""
+        newest = Promotion.objects.filter(alias=self.alias).select_related("adapter").order_by("-pk").first()
+        if newest is None:
+            return ""
+        if newest.adapter == self.adapter:
+            return f"{self.alias} loads the adapter {self.adapter.name} already."
+        since = self.old.job.created_at if self.old.job else self.old.created_at
+        judged = self.old.version.adapter_digest if self.old.version else ""
+        if since >= newest.created_at and judged == (newest.adapter.digest if newest.adapter else judged):
+            return ""
+        changed = f"{newest.created_by} changed what {self.alias} loads"
+        return f"Since evaluation {self.old.pk}, {changed}. Compare with that anew."
+
+    @property
     def evidence(self) -> dict[str, Any]:
         """What stays of it in the promotion."""
         told = {"old": self.old.pk, "new": self.new.pk, "gates": [asdict(gate) for gate in self.gates]}
@@ -65,9 +82,9 @@ class Case:
 def ask(adapter: Adapter, *, alias: str, data: Data | None = None, actor: str) -> EvaluationJob:
     """Has what the alias loads now and the adapter judge the same texts, in the background.
 
-    InputError as of ``texts``, and when the alias takes no adapters or loads this one already.
+    Raises what ``texts`` and ``check_alias`` do.
     """
-    _check_alias(alias, adapter)
+    check_alias(alias, adapter)
     wish = Wish(f"{adapter.name} for {alias}")
     return jobs.ask(texts(adapter, alias, data), wish, aliases=[alias, f"{alias}{AT}{adapter.name}"], actor=actor)
 
@@ -110,13 +127,29 @@ def case(old: Evaluation, new: Evaluation) -> Case:
         raise InputError(
             f"Evaluation {new.pk} is not of {alias} with an adapter that is on record here. Compare the adapter anew."
         )
-    resamples = RESAMPLES if old.n <= MANY else FEW
-    rivals = gates.compare(old.scores.said, new.scores.said, resamples=resamples)
+    rivals = _rivals(old, new)
     return Case(alias, adapter, old, new, rivals, gates.gates(rivals, settings.SAFETY_PROMOTION, learnt=new.learnt))
 
 
-def _check_alias(alias: str, adapter: Adapter) -> None:
-    if not takes_adapters(alias):
+def _rivals(old: Evaluation, new: Evaluation) -> Rivals:
+    """Looked up where it was worked out before: evaluations never change."""
+    name = f"rivals-{old.pk}-{new.pk}-{old.created_at.timestamp()}-{new.created_at.timestamp()}"
+    found: Rivals | None = cache.get(name)
+    if found is None:
+        resamples = RESAMPLES if old.n <= MANY else FEW
+        found = gates.compare(old.scores.said, new.scores.said, resamples=resamples)
+        cache.set(name, found)
+    return found
+
+
+def promotable() -> list[str]:
+    """The aliases that adapters can be promoted for."""
+    return [alias for alias in sorted(aliases("classifier")) if takes_adapters(alias)]
+
+
+def check_alias(alias: str, adapter: Adapter) -> None:
+    """InputError when the alias takes no adapters, ConflictError when it loads this one already."""
+    if alias not in promotable():
         raise InputError(f"{alias[:100]!r} is no classifier that takes adapters. Choose one that does, such as gemma.")
     if promoted(alias) == adapter:
         raise ConflictError(f"{alias} loads the adapter {adapter.name} already.")
@@ -137,9 +170,9 @@ def promote(old: Evaluation, new: Evaluation, *, note: str, actor: str) -> Promo
     if not found.may:
         raise InputError(" ".join(["It may not be promoted.", *(gate.says for gate in found.gates if not gate.met)]))
     with transaction.atomic():
-        newest = _locked(found.alias)
-        _check_alias(found.alias, found.adapter)
-        _check_standing(found, newest)
+        _lock(found.alias)
+        if why := found.out_of_date:
+            raise ConflictError(why)
         made = _put(found.alias, found.adapter, evidence=found.evidence, note=note, actor=actor)
         record("adapter.promoted", actor=actor, target=made, data={
             "alias": found.alias, "adapter": found.adapter.name, "digest": found.adapter.digest, "note": note,
@@ -152,7 +185,7 @@ def roll_back(promotion: Promotion, *, note: str = "", actor: str) -> Promotion:
     """Has the alias load what it loaded before this promotion. ConflictError when it does not hold any more."""
     note = _checked(note)
     with transaction.atomic():
-        _locked(promotion.alias)
+        _lock(promotion.alias)
         holding = standing(promotion.alias)
         if not holding or holding[-1].pk != promotion.pk:
             raise ConflictError(f"This promotion does not hold any more. Look at what {promotion.alias} loads now.")
@@ -181,20 +214,9 @@ def find_promotion(pk: int) -> Promotion:
     return promotion
 
 
-def _locked(alias: str) -> Promotion | None:
-    """The newest row of the alias; whoever else changes it waits until this transaction ends."""
+def _lock(alias: str) -> None:
+    """Whoever else changes what the alias loads waits until this transaction ends."""
     list(Promotion.objects.select_for_update().filter(alias=alias))
-    return Promotion.objects.filter(alias=alias).select_related("adapter").order_by("-pk").first()
-
-
-def _check_standing(found: Case, newest: Promotion | None) -> None:
-    old = found.old
-    since = old.job.created_at if old.job else old.created_at
-    of_another = newest and newest.adapter and old.version and old.version.adapter_digest != newest.adapter.digest
-    if newest and (of_another or since < newest.created_at):
-        raise ConflictError(
-            f"Since evaluation {old.pk}, {newest.created_by} changed what {found.alias} loads. Compare with that anew."
-        )
 
 
 def _put(alias: str, adapter: Adapter | None, *, evidence: Mapping[str, Any], note: str, actor: str) -> Promotion:
