@@ -13,7 +13,9 @@ from audit.services import record
 from classifiers.curves import Aim
 from classifiers.errors import ConflictError, InputError
 from classifiers.labelled import Labelled
+from classifiers.measuring import Picked
 from classifiers.models import folder_digest
+from classifiers.providers.gemma import Judging
 from classifiers.text import unstorable
 from classifiers.types import Stage, Subject, digest
 from governance import services
@@ -23,17 +25,17 @@ from moderation import services as moderation
 from moderation.models import Adapter
 from moderation.services import Choice
 from training.adapters import ADAPTER, Step, losses, train
+from training.calibrating import calibrate
 from training.cards import write_card
 from training.data import Row, balanced, digest_of
 from training.recipes import Recipe
 
-PARTS = ("train", "tune", "held")
 MAX_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training as it is asked for: ``rows`` by part, from what ``dataset`` names (``sources``, if there are several, each with
+    """A training as it is asked for: ``rows`` by part (train, tune, held, and maybe calibrate), from what ``dataset`` names (``sources``, if there are several, each with
     its licence), with the command that asked."""
 
     name: str
@@ -44,6 +46,11 @@ class Plan:
     command: str = ""
     alias: str = "gemma"
     sources: Sequence[str] = ()
+
+    @property
+    def calibrating(self) -> Sequence[Row]:
+        """What scores become probabilities with: texts at their natural rate, which in most data the tuning rows are."""
+        return self.rows.get("calibrate") or self.rows["tune"]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -60,8 +67,8 @@ def training(plan: Plan) -> Iterator[Step]:
     """
     if not plan.name.strip() or len(plan.name) > MAX_NAME or unstorable(plan.name):
         raise InputError(f"An adapter's name is plain text of 1 to {MAX_NAME} characters.")
-    for part in PARTS:
-        balanced(plan.rows[part])
+    for rows in plan.rows.values():
+        balanced(rows)
     moderation.check_alias("classifier", plan.alias)
     if Adapter.objects.filter(name=plan.name).exists():
         raise ConflictError(f"There is an adapter {plan.name} already. Choose another name.")
@@ -69,15 +76,14 @@ def training(plan: Plan) -> Iterator[Step]:
 
 
 def finish(plan: Plan, *, actor: str) -> TrainingRun:
-    """Measures the adapter on the held rows, writes its card, and records all of it. ConflictError when it is known."""
+    """Calibrates the adapter, measures it on the held rows, writes its card, and records all of it. ConflictError when it is known."""
     folder = (plan.folder / ADAPTER).resolve()
+    judging = calibrate(folder, plan.recipe, plan.calibrating)
     known = Adapter.objects.filter(digest=folder_digest(folder)).first()
     if known:
         raise ConflictError(f"This training gave the adapter {known} again, byte for byte. It is recorded already.")
     choice = Choice(plan.alias, {"base_model": plan.recipe.base_model, "adapter_path": str(folder)})
-    evaluation = services.evaluate_classifier(
-        choice, _held(plan), Wish(f"{plan.name} on its held texts", aim=Aim("f1")), policy=None, actor=actor
-    )
+    evaluation = _evaluated(choice, plan, judging, actor=actor)
     card = write_card(folder, name=plan.name, about=_about(plan, folder, evaluation), evaluation=_shown(evaluation))
     with transaction.atomic():
         adapter = Adapter.objects.create(
@@ -98,16 +104,23 @@ def _learnt(plan: Plan) -> list[str]:
     return sorted({*(digest(row.text) for row in plan.rows["train"]), *(before.texts if before else ())})
 
 
-def _held(plan: Plan) -> Data:
+def _evaluated(choice: Choice, plan: Plan, judging: Judging, *, actor: str) -> Evaluation:
+    """With the threshold that was chosen apart from the held rows, and what it does on them."""
     rows = [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in plan.rows["held"]]
-    return Data(f"{plan.dataset}, held part", {}, rows)
+    data = Data(f"{plan.dataset}, held part", {}, rows)
+    said = list(services.saying(choice, rows, policy=None))
+    wish = Wish(f"{plan.name} on its held texts")
+    evaluation = services.of_classifier(moderation.version_of(choice), said, data, wish, policy=None)
+    shown = {name: evaluation.figures[name] for name in ("f1", "precision", "recall", "false_positive_rate")}
+    evaluation.threshold = Picked(Aim("f1"), judging.threshold, len(plan.calibrating), shown).as_json()
+    return services.store(evaluation, said, actor=actor)
 
 
 def _about(plan: Plan, folder: Path, evaluation: Evaluation) -> dict[str, Any]:
     return {
         "base_model": plan.recipe.base_model, "base_revision": evaluation.version.revision if evaluation.version else "",
         "digest": folder_digest(folder), "command": plan.command, "recipe": asdict(plan.recipe), "data": plan.data,
-        "dataset": plan.dataset, "sources": plan.sources,
+        "dataset": plan.dataset, "sources": plan.sources, "judging": asdict(Judging.read(folder)),
     }  # fmt: skip
 
 

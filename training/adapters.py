@@ -18,7 +18,7 @@ from typing import Any
 
 from classifiers.errors import ConflictError, InputError, ProviderError
 from classifiers.loading import need
-from classifiers.providers.gemma import GemmaClassifier
+from classifiers.providers.gemma import NO_ADAPTER, GemmaClassifier
 from classifiers.scoring import cut_head
 from training.data import Row, balanced, digest_of
 from training.judging import judging
@@ -78,7 +78,7 @@ class _Training:
         )
         device = str(self.accelerator.device) if recipe.device == "auto" else recipe.device
         self.classifier = GemmaClassifier(
-            recipe.base_model, revision=recipe.revision, device=device, dtype=recipe.dtype,
+            recipe.base_model, adapter_path=NO_ADAPTER, revision=recipe.revision, device=device, dtype=recipe.dtype,
             quantization=recipe.quantization, threads=recipe.threads,
         )  # fmt: skip
         self.rows, self.tuning = self._read(rows, by_label), self._read(tuning, by_label)

