@@ -1,6 +1,6 @@
 """Holds the embedded Gemma, with an adapter or without one, against the texts that are kept apart.
 
-python -m training.measure_adapter --data ../shared/data [--adapter FOLDER]
+python -m training.measure_adapter --data ../shared/data [--adapter FOLDER] [--also FILE.tsv]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from classifiers.calibration import expected_calibration_error
@@ -17,6 +18,7 @@ from training.calibrating import scores
 from training.data import Row, merged
 from training.embedded import KEPT_APART
 from training.heads import _shown
+from training.sources import rows as read
 
 FOUND = 0.6  # of unsafe requests: how many that only look so are flagged at the threshold that finds as many
 FIGURES: dict[str, Figure] = {"ROC-AUC": roc_auc, "average precision": average_precision}
@@ -25,13 +27,17 @@ FIGURES: dict[str, Figure] = {"ROC-AUC": roc_auc, "average precision": average_p
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.measure_adapter", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of data sets")
-    parser.add_argument("--adapter", type=Path, help="the folder of the adapter; without one, the bare model")
+    parser.add_argument("--adapter", default="none", help="its folder; by default the bare model")
     parser.add_argument("--texts", type=int, default=250, help="at most so many of each source")
+    parser.add_argument(
+        "--also", type=Path, action="append", default=[], help="a file of yours: columns label (1, 0) and text"
+    )
     options = parser.parse_args()
     classifier = GemmaClassifier(
         "embedded", adapter_path=options.adapter, device="cpu", dtype="float32", threads=1, token_budget=1024
     )
-    for name, rows in sets(options.data, options.texts):
+    own = ((file.stem, [Row(row["text"], row["label"] == "1") for row in read(file)]) for file in options.also)
+    for name, rows in chain(sets(options.data, options.texts), own):
         sys.stdout.write(line(name, rows, scores(classifier, rows)) + "\n")
         sys.stdout.flush()
 

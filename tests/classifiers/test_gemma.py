@@ -12,7 +12,7 @@ import pytest
 import classifiers
 from classifiers.errors import InputError, ProviderError
 from classifiers.models import Checkpoint
-from classifiers.providers.gemma import EXAMPLES, GemmaClassifier, _check_adapter
+from classifiers.providers.gemma import EMBEDDED_ADAPTER, EXAMPLES, GemmaClassifier, Judging, _check_adapter
 from classifiers.types import Label, Stage, Subject
 from tests.classifiers import tiny_models
 
@@ -204,6 +204,41 @@ def test_an_adapter_attaches_and_changes_scores(chat_model, tmp_path):
     assert adapted.problems() == []
     assert len(adapted.describe().adapter_digest) == 64
     assert adapted.describe().fingerprint != plain.describe().fingerprint
+
+
+def test_an_adapters_calibration_turns_its_logits_into_scores_and_labels(chat_model, tmp_path):
+    adapter = tiny_models.adapter(tmp_path, chat_model)
+    [plain] = classifier(chat_model, adapter_path=adapter).classify(subjects(["hello"]))
+    digest = classifier(chat_model, adapter_path=adapter).describe().adapter_digest
+    Judging(temperature=2.0, shift=-1.0, threshold=0.2).write(adapter)
+    provider = classifier(chat_model, adapter_path=adapter)
+    [found] = provider.classify(subjects(["hello"]))
+    logits = found.raw["logits"]
+    assert logits == plain.raw["logits"]
+    assert found.score == pytest.approx(1 / (1 + math.exp(-(logits["toxic"] - logits["safe"] - 1) / 2)))
+    assert (provider.threshold, found.thresholds) == (0.2, {"toxic": 0.2})
+    assert classifier(chat_model, adapter_path=adapter, threshold=0.9).threshold == 0.9
+    assert provider.describe().adapter_digest != digest
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[1]", '{"heat": 1}', '{"temperature": 0}', '{"threshold": 2}', '{"shift": NaN}', '{"shift": "x"}']
+)
+def test_a_broken_calibration_is_an_error_and_never_another_score(chat_model, tmp_path, content):
+    adapter = tiny_models.adapter(tmp_path, chat_model)
+    (adapter / "calibration.json").write_text(content)
+    provider = classifier(chat_model, adapter_path=adapter)
+    assert "calibration.json" in provider.problems()[0]
+    with pytest.raises(ProviderError, match="calibration"):
+        provider.classify(subjects(["x"]))
+
+
+def test_the_embedded_model_has_its_adapter_unless_another_or_none_is_named(tmp_path):
+    assert GemmaClassifier("embedded").adapter == EMBEDDED_ADAPTER
+    assert GemmaClassifier("embedded", adapter_path=tmp_path).adapter == tmp_path
+    bare = GemmaClassifier("embedded", adapter_path="none")
+    assert (bare.adapter, bare.threshold) == (None, 0.7)
+    assert GemmaClassifier("google/gemma-2b-it").adapter is None
 
 
 def test_an_adapters_scores_equal_the_merged_models(chat_model, tmp_path):
