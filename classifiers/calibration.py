@@ -91,17 +91,20 @@ class Calibration:
 def fit_temperature(scores: Sequence[float], toxic: Sequence[bool], *, shift: bool = True) -> Calibration:
     """The temperature, and with ``shift`` the prior, of least log loss (Guo et al. 2017; with a shift, Platt 1999).
 
-    Raises InputError unless there are both toxic and harmless texts.
+    The truth is Platt's, (n + 1) / (n + 2) for the n toxic texts and 1 / (m + 2) for the m others, so that a few texts that
+    scores part by chance do not make every score a certainty. Raises InputError unless there are both toxic and harmless texts.
     """
     import numpy as np
     from scipy.optimize import minimize
 
     values, truth = _checked(scores, toxic)
     logits = _logit(values)
+    toxic_ones, others = int(truth.sum()), int((~truth).sum())
+    target = np.where(truth, (toxic_ones + 1) / (toxic_ones + 2), 1 / (others + 2))
 
     def loss(parameters: Any) -> float:
         chance = np.clip(_sigmoid((logits + (parameters[1] if shift else 0.0)) / np.exp(parameters[0])), EDGE, 1 - EDGE)
-        return float(-np.mean(np.where(truth, np.log(chance), np.log(1 - chance))))
+        return float(-np.mean(target * np.log(chance) + (1 - target) * np.log(1 - chance)))
 
     found = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10, "maxiter": 2000})
     return Calibration("temperature", float(np.exp(found.x[0])), float(found.x[1]) if shift else 0.0)
