@@ -134,7 +134,11 @@ def _figures(toxic: Any, scores: Any) -> tuple[float, ...]:
 
 def compare(task: Task, seeds: Sequence[int], **options: Any) -> tuple[list[Course], list[Course]]:
     """The courses with random labels, and those with chosen ones."""
-    return tuple([simulate(task, active=active, seed=seed, **options) for seed in seeds] for active in (False, True))  # type: ignore[return-value]
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # several threads only wait for one another on problems this small
+        at_random, chosen = ([simulate(task, active=a, seed=seed, **options) for seed in seeds] for a in (False, True))
+    return at_random, chosen
 
 
 def target(courses: Sequence[Course], figure: int) -> float:

@@ -10,7 +10,7 @@ from django import forms
 from review.bulk import MAX_REASON
 from review.models import Queue
 from review.places import able_to_review
-from review.queues import SETTINGS
+from review.queues import FILLING, SETTINGS
 from runs import filters
 from runs.filters import ResultFilter
 from runs.models import HUMAN_LABELS, STAGES, Result
@@ -39,6 +39,8 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "lease_seconds": forms.NumberInput({"min": 30, "max": 86_400}),
             "gold_percent": forms.NumberInput({"min": 0, "max": 50}),
             "sample_percent": forms.NumberInput({"min": 0, "max": 100, "step": "any"}),
+            "random_percent": forms.NumberInput({"min": 0, "max": 100, "step": "any"}),
+            "size": forms.NumberInput({"min": 1, "max": 1000}),
         }
 
 
@@ -46,7 +48,7 @@ class QueueForm(SettingsForm):
     """Those settings, and what is fixed when the queue is filled."""
 
     class Meta(SettingsForm.Meta):
-        fields = (*SETTINGS, "stages", "blind", "sample_percent")
+        fields = (*SETTINGS, *FILLING)
 
 
 class BulkForm(forms.Form):

@@ -5,6 +5,8 @@ of which stands for many (classifiers.evaluation.missed). Without such a sample 
 
 A known answer counts as people's label of its result. What the machine could not judge (ERROR) was not flagged: if it
 is toxic it was missed, if it is safe it counts neither for nor against.
+
+In a queue that chooses the hard ones (review.learning) its random share alone counts.
 """
 
 from __future__ import annotations
@@ -61,12 +63,14 @@ Weights: TypeAlias = Mapping[tuple[str, bool], float]
 class Sample:
     """``size`` results that were not flagged, of which some were drawn, and of those ``reviewed`` reviewed.
 
-    ``why`` says why it tells nothing of what was missed, and is empty otherwise.
+    ``why`` says why it tells nothing of what was missed, and is empty otherwise. ``uniform``: whatever was counted was
+    drawn at random, flagged or not.
     """
 
     size: int = 0
     reviewed: int = 0
     why: str = ""
+    uniform: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,10 @@ class Held:
 
     @cached_property
     def missed(self) -> Missed | None:
+        if self.sample.uniform:
+            caught, overlooked = int(self.confusion.tp), int(self.confusion.fn)
+            recall = wilson(caught, caught + overlooked)
+            return Missed(recall, wilson(overlooked, caught + overlooked), recall.value)
         return None if self.sample.why else missed(list(self._strata.values()))
 
     @cached_property
@@ -123,7 +131,7 @@ class Held:
 
     @cached_property
     def _weights(self) -> Weights:
-        strata = {} if self.why else self._strata
+        strata = {} if self.sample.uniform or self.why else self._strata
         return {key: stratum.size / stratum.reviewed for key, stratum in strata.items() if stratum.reviewed}
 
     @cached_property
@@ -192,8 +200,7 @@ def by_version(scope: Scope, queue: Queue | None, *, whole: Iterable[Held]) -> l
 
 
 def _stages(scope: Scope, queue: Queue | None) -> list[Stage]:
-    asked = list(Stage) if queue is None or queue.stages == Queue.Stages.BOTH else [Stage(queue.stages)]
-    return [stage for stage in asked if scope.stage in (None, stage)]
+    return [stage for stage in (queue.asked if queue else Stage) if scope.stage in (None, stage)]
 
 
 def _sample(scope: Scope, queue: Queue | None, rows: Mapping[tuple[str, str | None, str, bool], int]) -> Sample:
@@ -201,6 +208,8 @@ def _sample(scope: Scope, queue: Queue | None, rows: Mapping[tuple[str, str | No
         return Sample(why=NO_QUEUE)
     if not scope.is_whole_queue:
         return Sample(why=NARROWED)
+    if queue.learner:
+        return Sample(uniform=True)
     unflagged, flagged = queue.population.get("unflagged", 0), queue.population.get("flagged", 0)
     here = sum(n for (origin, *_), n in rows.items() if origin == FLAGGED)
     changed = sum(n for (origin, machine, *_), n in rows.items() if (origin, machine) == (SAMPLED, TOXIC))
@@ -252,7 +261,8 @@ class _Rows:
         wanted = run & within(f"{self.result}reviewed_at", self.scope.since, self.scope.until)
         if self.queue is None:
             return Result.objects.reviewed().filter(wanted)
-        return QueueItem.objects.filter(wanted, queue=self.queue).exclude(self._brought(self.queue))
+        items = QueueItem.objects.filter(wanted, queue=self.queue)
+        return items.honest() if self.queue.learner else items.exclude(self._brought(self.queue))
 
     def _brought(self, queue: Queue) -> Q:
         """Results with a known answer that a lead brought from outside: they are neither picked nor drawn.

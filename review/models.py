@@ -35,6 +35,28 @@ class Queue(models.Model):
     )
     # How many results there were to sample from, and how many are flagged: what the sample is weighted by.
     population = models.JSONField(default=dict, editable=False)
+    # Where a check is named, so many of what the filter finds are put in, not all.
+    learner = models.CharField(
+        "check that is to learn",
+        max_length=100,
+        blank=True,
+        help_text="Of what the filter finds, only those go in from which this check would learn most. Empty: all go in.",
+    )
+    compared = models.CharField(
+        "checks to compare it with",
+        max_length=500,
+        blank=True,
+        help_text="With commas between them. Where they differ from it, there is more to learn.",
+    )
+    size = models.PositiveIntegerField(
+        "results to choose", default=200, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
+    random_percent = models.FloatField(
+        "random share of these, in percent",
+        default=20,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="Drawn from all that the filter finds: by these alone the check is measured.",
+    )
     stages = models.CharField("judged are", max_length=6, choices=Stages, default=Stages.BOTH)
     needed = models.PositiveSmallIntegerField(
         "reviewers for each result", default=1, validators=[MinValueValidator(1), MaxValueValidator(9)]
@@ -79,10 +101,25 @@ class Queue(models.Model):
                 name="queue_sample_range",
                 violation_error_message="The random sample is between 0 and 100 percent.",
             ),
+            models.CheckConstraint(
+                condition=Q(random_percent__gte=0, random_percent__lte=100),
+                name="queue_random_range",
+                violation_error_message="The random share is between 0 and 100 percent.",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def asked(self) -> list[Stage]:
+        """The stages that are judged."""
+        return list(Stage) if self.stages == self.Stages.BOTH else [Stage(self.stages)]
+
+    @property
+    def checks(self) -> list[str]:
+        """The check that is to learn, and those that it is compared with."""
+        return [name for part in (self.learner, *self.compared.split(",")) if (name := part.strip())]
 
 
 class Seat(models.Model):
@@ -426,8 +463,7 @@ class Preferences(models.Model):
 
 def stages_of(queue: Queue, result: Result) -> list[Stage]:
     """What is to be judged of the result in the queue: there is no judging an answer that was never given."""
-    asked = list(Stage) if queue.stages == Queue.Stages.BOTH else [Stage(queue.stages)]
-    return [stage for stage in asked if text_of(result, stage) is not None]
+    return [stage for stage in queue.asked if text_of(result, stage) is not None]
 
 
 def text_of(result: Result, stage: Stage) -> str | None:

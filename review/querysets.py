@@ -40,6 +40,10 @@ class QueueItemQuerySet(QuerySet["QueueItem"]):
         """Without those whose answer is known."""
         return self.filter(gold=False)
 
+    def honest(self) -> QueueItemQuerySet:
+        """Drawn at random from all that a filter found: what a check does on them is what it does on all of these."""
+        return self.filter(origin="RANDOM")
+
     def claimable(self) -> QueueItemQuerySet:
         return self.filter(state="OPEN", gold=False, needed__gt=F("claimed") + F("done"))
 

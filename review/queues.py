@@ -15,7 +15,7 @@ from django.utils import timezone
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.types import Stage
-from review import consensus
+from review import consensus, learning
 from review.models import Queue, QueueItem, Seat, stages_of
 from review.rights import Person, actor, need
 from runs.filters import parsed, results
@@ -25,22 +25,30 @@ from runs.querysets import ResultQuerySet
 Origin = QueueItem.Origin
 # What a lead sets; the filter and the sample are fixed when the queue is filled.
 SETTINGS = ("name", "instructions", "needed", "lease_seconds", "gold_percent", "restricted")
+FILLING = ("sample_percent", "learner", "compared", "size", "random_percent", "stages", "blind")
 # Filters that say nothing of what the machine found: results picked by them alone give nothing away.
 NEUTRAL = frozenset({"run", "q"})
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many results a filter finds, and how many a random sample adds of those that are neither found nor flagged."""
+    """How many results a filter finds, and how many a random sample adds of those that are neither found nor flagged.
+
+    In a queue that chooses: how many are drawn at random and how many at most are chosen, instead of all that are found.
+    """
 
     found: int
     flagged: int
     unflagged: int
     sampled: int
+    random: int = 0
+    chosen: int = 0
 
 
 def create_queue(queue: Queue, *, by: Person, members: Sequence[Person] = ()) -> Queue:
-    """Stores a queue and fills it: what its filter finds, and a random sample of what the machine did not flag."""
+    """Stores a queue and fills it: what its filter finds, and a random sample of what the machine did not flag. Where a
+    check is to learn: a random share of what the filter finds, and what the check would learn most from.
+    """
     need(by, "review.lead", "make queues")
     queue.created_by = actor(by)
     parsed(queue.filters)
@@ -52,7 +60,7 @@ def create_queue(queue: Queue, *, by: Person, members: Sequence[Person] = ()) ->
         size = queue.items.count()
         if not size:
             raise InputError("No result fits this filter, so that there is nothing to review. Choose a wider one.")
-        settings = {name: getattr(queue, name) for name in (*SETTINGS, "filters", "sample_percent", "stages", "blind")}
+        settings = {name: getattr(queue, name) for name in (*SETTINGS, "filters", *FILLING)}
         data = {"size": size, "population": queue.population, "settings": settings, "members": _names(members)}
         record("queue.created", actor=actor(by), target=queue, data=data)
     return queue
@@ -63,10 +71,18 @@ def _check(queue: Queue) -> None:
         queue.full_clean()
     except ValidationError as error:
         raise InputError(" ".join(f"{field}: {' '.join(why)}" for field, why in error.message_dict.items())) from error
+    if queue.compared and not queue.learner:
+        raise InputError("Name the check that is to learn, or none to compare it with.")
+    if queue.learner and queue.sample_percent:
+        raise InputError(
+            "A queue that chooses what a check learns from has a random share of its own. "
+            "Set the random sample of unflagged results to 0, or name no check that is to learn."
+        )
     if queue.blind and not queue.sample_percent and not queue.filters.keys() <= NEUTRAL:
         raise InputError(
             "In a blind queue that holds only what a filter picks, to be in the queue tells what the machine found. "
-            "Mix in a random sample of unflagged results, or make the queue one that is not blind."
+            + ("Filter by the run alone" if queue.learner else "Mix in a random sample of unflagged results")
+            + ", or make the queue one that is not blind."
         )
 
 
@@ -79,6 +95,9 @@ def forecast(queue: Queue) -> Forecast:
     """What a queue with these filters, stages and sample would hold, counted. InputError for a filter that is none."""
     found, everything = _reach(queue)
     flagged = everything.flagged().count()
+    if queue.learner:
+        number = learning.kept(found).count()
+        return Forecast(number, flagged, everything.count() - flagged, 0, *learning.shares(queue, number))
     # What the filter finds among the unflagged is judged for certain and is no part of the sample.
     rest = everything.count() - flagged - found.flagged(False).count()
     return Forecast(found.count(), flagged, unflagged=rest, sampled=_sampled(queue, rest))
@@ -98,6 +117,10 @@ def _sampled(queue: Queue, rest: int) -> int:
 
 def _fill(queue: Queue) -> None:
     found, everything = _reach(queue)
+    if queue.learner:
+        queue.population = {**_choose(queue, found), "flagged": everything.flagged().count()}
+        queue.save(update_fields=["population"])
+        return
     _add(queue, found, Origin.FILTER)
     rest = everything.flagged(False).exclude(pk__in=queue.items.values("result")).order_by()
     size = rest.count()
@@ -105,6 +128,18 @@ def _fill(queue: Queue) -> None:
         _add(queue, rest.order_by("?")[:sampled], Origin.SAMPLE)
     queue.population = {"flagged": everything.flagged().count(), "unflagged": size, "sampled": sampled}
     queue.save(update_fields=["population"])
+
+
+def _choose(queue: Queue, found: ResultQuerySet) -> dict[str, int]:
+    """Puts in what is drawn and what is chosen; what is judged or waits elsewhere counts there, and is not handed out here."""
+    drawn = learning.draw(queue, found)
+    for numbers, origin in ((drawn.random, Origin.RANDOM), (drawn.chosen, Origin.CHOSEN)):
+        if numbers:
+            _add(queue, Result.objects.filter(pk__in=numbers), origin)
+    settled = queue.items.filter(result__in=drawn.settled)
+    settled.update(state=QueueItem.State.CLOSED, closed_at=timezone.now())
+    counts = {name: len(getattr(drawn, name)) for name in ("random", "settled", "chosen")}
+    return {"found": learning.kept(found).count(), **counts}
 
 
 def _add(queue: Queue, chosen: QuerySet[Result], origin: str) -> None:

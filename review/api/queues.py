@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpResponse
@@ -104,8 +105,7 @@ class QueueResource(Resource):
         """What a queue would hold, counted; nothing is made."""
         queue = Queue(**body(PreviewSerializer, request))
         forecast = queues.forecast(queue)
-        numbers = {name: getattr(forecast, name) for name in ("found", "flagged", "unflagged", "sampled")}
-        return Response({"words": filters.in_words(queue.filters), **numbers})
+        return Response({"words": filters.in_words(queue.filters), **asdict(forecast)})
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])

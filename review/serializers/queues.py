@@ -12,7 +12,7 @@ from review import saved
 from review.exports import WRITERS
 from review.models import Claim, Draft, Queue, QueueItem
 from review.places import able_to_review
-from review.queues import SETTINGS
+from review.queues import FILLING, SETTINGS
 from review.serializers.shared import Filters, LabelsSerializer, Number
 
 
@@ -49,7 +49,7 @@ class DetailsSerializer(serializers.ModelSerializer):
         model = Queue
         fields = (
             *("needed", "gold_percent", "restricted", "members", "filters", "words", "sample_percent", "population"),
-            *("standing", "version", "created_by", "created_at"),
+            *("learner", "compared", "size", "random_percent", "standing", "version", "created_by", "created_at"),
         )
 
     def get_words(self, queue: Queue) -> str:
@@ -106,7 +106,7 @@ class NewQueueSerializer(SettingsSerializer):
     filters = Filters(required=False)
 
     class Meta(SettingsSerializer.Meta):
-        fields = (*SETTINGS, "members", "filters", "sample_percent", "stages", "blind")
+        fields = (*SETTINGS, "members", "filters", *FILLING)
         extra_kwargs: dict[str, Any] = {}
 
 
@@ -115,17 +115,21 @@ class PreviewSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Queue
-        fields = ("filters", "sample_percent", "stages")
+        fields = ("filters", *(name for name in FILLING if name != "blind"))
 
 
 class ForecastSerializer(serializers.Serializer):
-    """What a queue would hold: what its filter finds, and a sample of what is neither found nor flagged."""
+    """What a queue would hold: what its filter finds, and a sample of what is neither found nor flagged. With a check that
+    is to learn, of what is found so many drawn at random and at most so many chosen.
+    """
 
     words = serializers.CharField()
     found = serializers.IntegerField()
     flagged = serializers.IntegerField()
     unflagged = serializers.IntegerField()
     sampled = serializers.IntegerField()
+    random = serializers.IntegerField()
+    chosen = serializers.IntegerField()
 
 
 class QueueQuestion(Paged):

@@ -104,10 +104,12 @@ def _preview(request: HttpRequest) -> dict[str, Any]:
     form.is_valid()
     wanted = form.cleaned_data
     sample = wanted.get("sample_percent", 0 if request.method == "POST" else 10)
-    queue = Queue(filters=given, stages=wanted.get("stages", Queue.Stages.BOTH), sample_percent=sample)
+    chosen_by = {name: wanted[name] for name in ("learner", "size", "random_percent") if name in wanted}
+    queue = Queue(filters=given, stages=wanted.get("stages", Queue.Stages.BOTH), sample_percent=sample, **chosen_by)
     return {
         "words": filters.in_words(given),
         "forecast": queues.forecast(queue),
+        "learner": queue.learner,
         "rows": rows(request, queues.some(filters.results(given), SAMPLE)),
     }
 

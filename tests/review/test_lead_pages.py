@@ -58,6 +58,8 @@ def form(**changes: Any) -> dict[str, Any]:
         "gold_percent": 10,
         "stages": "BOTH",
         "sample_percent": 50,
+        "size": 200,
+        "random_percent": 20,
         "blind": "on",
         **changes,
     }
