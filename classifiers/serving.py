@@ -1,7 +1,7 @@
 """Local models behind OpenAI's protocol: one process holds the weights, and all others ask it as they would ask vLLM.
 
 POST /v1/moderations and /v1/chat/completions, with an alias as ``model``; GET /v1/models and /healthz. Whatever waits for
-a model, from whichever client, goes to it in one call. No key is asked for.
+a model, from whichever client, goes to it in one call. No key is asked for. GET /v1/models/ALIAS loads what is loaded on demand.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
 
 from classifiers import pipeline
 from classifiers.errors import InputError, NotFoundError, ProviderError, SafetyError, TransientError, openai_error
@@ -33,10 +34,12 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 Route = Callable[[bytes], dict[str, Any]]
+OnDemand = Callable[[str], tuple[ClassifierProvider, ModelInfo] | None]
 
 MAX_BODY = 16 * 2**20  # bytes of a request
 GRACE = 30.0  # seconds that the batch in hand gets when the server stops
 IDLE = 75.0  # seconds that a connection is kept without a request
+MOST_ON_DEMAND = 3  # classifiers that were loaded when they were asked for; the one asked for longest ago goes
 # What every classifier is tried on, with all that one may need beside the text.
 GREETING = Subject("Hello.", Stage.INPUT, "Say hello.", sources=("Hello.",), alternatives=("Hello.", "Hello."))
 
@@ -151,6 +154,9 @@ class ModelServer(ThreadingHTTPServer):
     """
 
     request_queue_size = 128
+    on_demand: OnDemand | None = None
+    """Makes a classifier that nobody added, when it is first asked for by its alias; None where there is none. May raise
+    ProviderError."""
     stuck: Sequence[str] = ()
     """When it has stopped, the models whose last batch did not end in time. A thread in native code cannot be stopped and
     has the process aborted when the interpreter ends: with such ones at work, leave by ``os._exit``."""
@@ -159,6 +165,8 @@ class ModelServer(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.classifiers: dict[str, Hosted[Subject, Classification]] = {}
         self.generators: dict[str, Hosted[str, Answer]] = {}
+        self._asked_for: dict[str, None] = {}  # those that were loaded on demand, the one asked for last at the end
+        self._loading = threading.Lock()
         self.closing = False
         self._answering = 0
         self._connections: set[Any] = set()
@@ -183,6 +191,30 @@ class ModelServer(ThreadingHTTPServer):
             if tried.label is Label.ERROR:
                 raise ProviderError(f"{alias} cannot judge even a greeting: {tried.reason}")
         self.classifiers[alias] = Hosted(alias, info, batcher)
+
+    def classifier(self, alias: object) -> Hosted[Subject, Classification]:
+        """Raises NotFoundError, and ProviderError where it cannot be loaded."""
+        if not isinstance(alias, str) or (alias not in self.classifiers and not self._load(alias)):
+            raise _unknown("classifier", alias, self.classifiers)
+        if alias in self._asked_for:
+            self._asked_for[alias] = self._asked_for.pop(alias, None)
+        return self.classifiers[alias]
+
+    def _load(self, alias: str) -> bool:
+        """Loads one on demand, once for all who ask, and lets go of another."""
+        with self._loading:
+            if alias in self.classifiers:
+                return True
+            found = self.on_demand(alias) if self.on_demand else None
+            if found is None:
+                return False
+            self.add_classifier(alias, *found)
+            self._asked_for[alias] = None
+            if len(self._asked_for) > MOST_ON_DEMAND:
+                oldest = next(iter(self._asked_for))
+                del self._asked_for[oldest]
+                self.classifiers.pop(oldest).batcher.stop()
+            return True
 
     def add_generator(self, alias: str, provider: AnswerGenerator, info: ModelInfo) -> None:
         """The same for one that answers."""
@@ -229,7 +261,7 @@ class ModelServer(ThreadingHTTPServer):
             "classifier": self.classifiers,
             "generator": self.generators,
         }
-        return {f"{kind} {alias}": model.batcher for kind, models in hosted.items() for alias, model in models.items()}
+        return {f"{kind} {alias}": model.batcher for kind, of in hosted.items() for alias, model in list(of.items())}
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -253,11 +285,21 @@ class ModelServer(ThreadingHTTPServer):
     def models(self, _: bytes) -> dict[str, Any]:
         """Each alias once, with the exact version of the model that judges, and of the one that answers, under it."""
         listed: dict[str, dict[str, Any]] = {}
-        for field, hosted in (("classifier_version", self.classifiers), ("generator_version", self.generators)):
-            for alias, model in hosted.items():
+        kinds: dict[str, Mapping[str, Hosted[Any, Any]]] = {
+            "classifier_version": self.classifiers,
+            "generator_version": self.generators,
+        }
+        for field, hosted in kinds.items():
+            for alias, model in list(hosted.items()):
                 entry = listed.setdefault(alias, {"id": alias, "object": "model", "owned_by": "serve_models"})
                 entry[field] = {**asdict(model.info), "fingerprint": model.info.fingerprint}
         return {"object": "list", "data": list(listed.values())}
+
+    def model(self, alias: str, _: bytes) -> dict[str, Any]:
+        """One of them, loaded if that is what it takes."""
+        if alias not in self.generators:
+            self.classifier(alias)
+        return next(entry for entry in self.models(b"")["data"] if entry["id"] == alias)
 
     def health(self, _: bytes) -> dict[str, Any]:
         return {"status": "ok", "waiting": {name: len(batcher.waiting) for name, batcher in self.batchers.items()}}
@@ -265,14 +307,17 @@ class ModelServer(ThreadingHTTPServer):
     def moderate(self, content: bytes) -> dict[str, Any]:
         """Texts are judged by themselves, as prompts are, unless ``context``, an extension, has the rest for each of them."""
         body = _object(content)
-        judge = _find(self.classifiers, body, "classifier")
+        judge = self.classifier(body.get("model"))
         judged = judge.batcher.ask(_subjects(body))
         return {**judge.heading, "results": [moderation_result(found) for found in judged]}
 
     def chat(self, content: bytes) -> dict[str, Any]:
         """Answers the last message. How long an answer may get, and the temperature, are the generator's own."""
         body = _object(content)
-        generator = _find(self.generators, body, "generator")
+        alias = body.get("model")
+        generator = self.generators.get(alias) if isinstance(alias, str) else None
+        if generator is None:
+            raise _unknown("generator", alias, self.generators)
         (answer,) = generator.batcher.ask([_prompt(body)])
         if answer.text is None:
             raise UnansweredError(answer.reason or "The generator gave no answer.")
@@ -295,7 +340,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = IDLE
 
     def do_GET(self) -> None:
-        self._serve({"/v1/models": self.server.models, "/healthz": self.server.health})
+        alias = unquote(self.path.partition("?")[0].removeprefix("/v1/models/"))
+        one = {f"/v1/models/{alias}": partial(self.server.model, alias)}
+        self._serve({"/v1/models": self.server.models, "/healthz": self.server.health, **one})
 
     def do_POST(self) -> None:
         self._serve({"/v1/moderations": self.server.moderate, "/v1/chat/completions": self.server.chat})
@@ -304,7 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.answering():
             try:
                 content = self._content()
-                route = routes.get(self.path.partition("?")[0])
+                route = routes.get(unquote(self.path.partition("?")[0]))
                 if route is None:
                     raise NotFoundError(f"There is no {self.command} {self.path[:100]} here.")
                 self._send(200, route(content))
@@ -386,11 +433,8 @@ def _subjects(body: Mapping[str, Any]) -> list[Subject]:
         raise InputError(f"A context cannot be read: {error}.") from error
 
 
-def _find(hosted: Mapping[str, Hosted[Item, Made]], body: Mapping[str, Any], kind: str) -> Hosted[Item, Made]:
-    alias = body.get("model")
-    if isinstance(alias, str) and alias in hosted:
-        return hosted[alias]
-    raise NotFoundError(
+def _unknown(kind: str, alias: object, hosted: Mapping[str, object]) -> NotFoundError:
+    return NotFoundError(
         f"No {kind} {alias!r} is served here, only: {', '.join(hosted) or 'none'}. "
         "Models are chosen where serve_models runs.",
         code="model_not_found",

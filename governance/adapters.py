@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,18 @@ from classifiers.labelled import Labelled
 from classifiers.measuring import Picked
 from classifiers.models import folder_digest
 from classifiers.providers.gemma import Judging
-from classifiers.text import unstorable
 from classifiers.types import Stage, Subject, digest
 from governance import services
 from governance.models import Evaluation, TrainingRun
 from governance.services import Data, Wish
-from moderation import services as moderation
+from moderation.adapters import can_train, check_name
 from moderation.models import Adapter
-from moderation.services import Choice
+from moderation.services import aliases, own_classifier, stored_version
 from training.adapters import ADAPTER, Step, losses, train
 from training.calibrating import calibrate
 from training.cards import write_card
 from training.data import Row, balanced, digest_of
 from training.recipes import Recipe
-
-MAX_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +57,25 @@ class Plan:
         }
 
 
-def training(plan: Plan) -> Iterator[Step]:
+def training(plan: Plan) -> Generator[Step, None, None]:
     """The steps as they are made; a folder that holds a part of this training goes on from it.
 
     Raises InputError and ConflictError before the first step when it could not be measured or recorded in the end.
     """
-    if not plan.name.strip() or len(plan.name) > MAX_NAME or unstorable(plan.name):
-        raise InputError(f"An adapter's name is plain text of 1 to {MAX_NAME} characters.")
+    check(plan)
+    return train(plan.recipe, plan.rows["train"], plan.rows["tune"], plan.folder)
+
+
+def check(plan: Plan) -> None:
+    """InputError or ConflictError when what comes of the plan could not be trained, measured or recorded."""
+    check_name(plan.name)
+    if not can_train(plan.alias):
+        known = ", ".join(filter(can_train, aliases("classifier"))) or "none"
+        raise InputError(f"{plan.alias} takes no adapters here. Those that do: {known}.")
     for rows in plan.rows.values():
         balanced(rows)
-    moderation.check_alias("classifier", plan.alias)
     if Adapter.objects.filter(name=plan.name).exists():
         raise ConflictError(f"There is an adapter {plan.name} already. Choose another name.")
-    return train(plan.recipe, plan.rows["train"], plan.rows["tune"], plan.folder)
 
 
 def finish(plan: Plan, *, actor: str) -> TrainingRun:
@@ -82,8 +85,7 @@ def finish(plan: Plan, *, actor: str) -> TrainingRun:
     known = Adapter.objects.filter(digest=folder_digest(folder)).first()
     if known:
         raise ConflictError(f"This training gave the adapter {known} again, byte for byte. It is recorded already.")
-    choice = Choice(plan.alias, {"base_model": plan.recipe.base_model, "adapter_path": str(folder)})
-    evaluation = _evaluated(choice, plan, judging, actor=actor)
+    evaluation = _measured(plan, judging, folder, actor=actor)
     card = write_card(folder, name=plan.name, about=_about(plan, folder, evaluation), evaluation=_shown(evaluation))
     with transaction.atomic():
         adapter = Adapter.objects.create(
@@ -104,13 +106,15 @@ def _learnt(plan: Plan) -> list[str]:
     return sorted({*(digest(row.text) for row in plan.rows["train"]), *(before.texts if before else ())})
 
 
-def _evaluated(choice: Choice, plan: Plan, judging: Judging, *, actor: str) -> Evaluation:
-    """With the threshold that was chosen apart from the held rows, and what it does on them."""
+def _measured(plan: Plan, judging: Judging, folder: Path, *, actor: str) -> Evaluation:
+    """By a classifier of its own, whose memory is free again then; the threshold was chosen apart from the held rows."""
+    provider, info = own_classifier(plan.alias, base_model=plan.recipe.base_model, adapter_path=str(folder))
     rows = [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in plan.rows["held"]]
-    data = Data(f"{plan.dataset}, held part", {}, rows)
-    said = list(services.saying(choice, rows, policy=None))
-    wish = Wish(f"{plan.name} on its held texts")
-    evaluation = services.of_classifier(moderation.version_of(choice), said, data, wish, policy=None)
+    data, wish = Data(f"{plan.dataset}, held part", {}, rows), Wish(f"{plan.name} on its held texts")
+    said = list(services.said_by(provider, rows, check=plan.alias, policy=None))
+    evaluation = services.of_classifier(
+        stored_version(f"{plan.alias}@{plan.name}", info), said, data, wish, policy=None
+    )
     shown = {name: evaluation.figures[name] for name in ("f1", "precision", "recall", "false_positive_rate")}
     evaluation.threshold = Picked(Aim("f1"), judging.threshold, len(plan.calibrating), shown).as_json()
     return services.store(evaluation, said, actor=actor)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from governance.models import DriftAssessment, Evaluation, EvaluationJob
-from governance.views import asking, drift, evaluations
+from governance.models import DriftAssessment, Evaluation, EvaluationJob, TrainingJob
+from governance.views import adapters, asking, drift, evaluations, training
+from moderation.models import Adapter
 from review.admin import Pages
 from review.views.pages import page
 
@@ -26,6 +27,24 @@ class EvaluationJobAdmin(Pages):
         page("<int:pk>/", asking.job_page, "governance_evaluationjob_change"),
         page("<int:pk>/state/", asking.job_state, "governance_evaluationjob_state"),
         page("<int:pk>/cancel/", asking.job_cancel, "governance_evaluationjob_cancel"),
+    )
+
+
+@admin.register(Adapter)
+class AdapterAdmin(Pages):
+    pages = (
+        page("", adapters.adapters, "moderation_adapter_changelist"),
+        page("<int:pk>/", adapters.adapter_page, "moderation_adapter_change"),
+    )
+
+
+@admin.register(TrainingJob)
+class TrainingJobAdmin(Pages):
+    pages = (
+        page("new/", training.new, "governance_trainingjob_new"),
+        page("<int:pk>/", training.job_page, "governance_trainingjob_change"),
+        page("<int:pk>/state/", training.job_state, "governance_trainingjob_state"),
+        page("<int:pk>/cancel/", training.job_cancel, "governance_trainingjob_cancel"),
     )
 
 

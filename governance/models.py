@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -88,6 +89,9 @@ class EvaluationJob(models.Model):
     Texts are kept until it has ended, and go with what was said of them.
     """
 
+    ACT: ClassVar[str] = "evaluation"
+    EMPTIED: ClassVar[dict[str, str]] = {"rows": "[]", "said": "[]"}
+
     class State(models.TextChoices):
         WAITING = "WAITING", "Waiting"
         RUNNING = "RUNNING", "Being made"
@@ -162,6 +166,9 @@ class TrainingRun(models.Model):
 
 class TrainingJob(models.Model):
     """A training asked for on the site or by a program, which workers carry on in turns. Texts are kept until it has ended."""
+
+    ACT: ClassVar[str] = "training"
+    EMPTIED: ClassVar[dict[str, str]] = {"rows": "{}"}
 
     class State(models.TextChoices):
         WAITING = "WAITING", "Waiting"

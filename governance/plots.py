@@ -9,8 +9,8 @@ from typing import Any
 from classifiers.curves import Curve as CurveOfCounts
 from classifiers.curves import Scored, f1, false_positive_rate, precision, recall
 from classifiers.measuring import Said
-from review.plots import BASE, TOP, Curve, Curves, grid, scale, x_at, y_at
-from runs.plots import Bar, Line
+from review.plots import BASE, LEFT, TICKS, TOP, Curve, Curves, grid, scale, x_at, y_at
+from runs.plots import Bar, Line, Text
 
 POINTS = 60
 
@@ -87,6 +87,33 @@ def reliability(title: str, bins: Sequence[Mapping[str, Any]]) -> Drawn:
     head = ("Score", "Texts", "Mean score", "Toxic share")
     curves = Curves(says, [curve], [*grid(), diagonal], scale())
     return Drawn(title, curves, head, rows, [_bar(each, most) for each in full])
+
+
+def losses(steps: Sequence[Mapping[str, Any]], of: int) -> Drawn | None:
+    """The loss over the steps of a training, in at most POINTS means, and that on the tuning texts; None before the first."""
+    if not steps:
+        return None
+    size = -(-len(steps) // POINTS)
+    parts = [steps[at : at + size] for at in range(0, len(steps), size)]
+    learnt = [(part[-1]["step"], sum(each["loss"] for each in part) / len(part)) for part in parts]
+    tuned = [(each["step"], each["tuning_loss"]) for each in steps if each["tuning_loss"] is not None]
+    top = max(loss for _, loss in (*learnt, *tuned)) or 1.0
+    curves = [
+        Curve(name, kind, _polyline((step / of, loss / top) for step, loss in found))
+        for name, kind, found in (("training texts", "line", learnt), ("tuning texts", "line line-2", tuned))
+        if len(found) > 1
+    ]
+    last = f"; the last on the tuning texts is {tuned[-1][1]:.3f}" if tuned else ""
+    says = f"Loss over {steps[-1]['step']:,} of {of:,} steps{last}."
+    by_step = dict(tuned)
+    rows = [(f"{step:,}", f"{loss:.4f}", f"{by_step[step]:.4f}" if step in by_step else "–") for step, loss in learnt]  # noqa: RUF001
+    head = ("To step", "Loss", "On the tuning texts")
+    return Drawn("Loss", Curves(says, curves, grid(), _losses_scale(top, of)), head, rows)
+
+
+def _losses_scale(top: float, of: int) -> list[Text]:
+    beside = [Text(LEFT - 6, y_at(share) + 4, f"{share * top:.2f}", "end") for share in TICKS]
+    return [*beside, Text(x_at(0), BASE + 18, "0", "start"), Text(x_at(1), BASE + 18, f"{of:,} steps", "end")]
 
 
 def _bar(each: Mapping[str, Any], most: int) -> Bar:

@@ -14,6 +14,7 @@ from classifiers.curves import RESAMPLES, Aim
 from classifiers.errors import InputError, NotFoundError
 from classifiers.labelled import Columns, Labelled, digest_of, read_labelled
 from classifiers.measuring import Calibrated, Paired, Picked, Said, calibrate, choose_threshold, compare, judge, measure
+from classifiers.protocols import ClassifierProvider
 from classifiers.sources import PromptSource
 from classifiers.text import json_safe, unstorable
 from classifiers.types import Label, Stage, digest
@@ -78,14 +79,16 @@ def evaluate_classifier(
 
 
 def saying(choice: Choice, rows: Sequence[Labelled], *, policy: PolicyVersion | None) -> Iterator[Said]:
-    """What a classifier says of the texts under a policy, as it comes, with the groups that each text names.
-
-    With an adapter (gemma@mine), the policy knows it by its plain alias.
-    """
+    """What a classifier says of the texts under a policy, as it comes, with the groups that each text names."""
     moderation.make_ready("classifier", choice)
-    provider, batch = moderation.classifier(choice), moderation.preferred_batch("classifier", choice)
-    check = choice.alias.partition("@")[0]
-    said = judge(provider, rows, batch=batch, rules=policies.rules_of(policy), check=check)
+    return said_by(moderation.classifier(choice), rows, check=choice.alias, policy=policy)
+
+
+def said_by(
+    provider: ClassifierProvider, rows: Sequence[Labelled], *, check: str, policy: PolicyVersion | None
+) -> Iterator[Said]:
+    """The same of a classifier that is had, whose rules in the policy are those of ``check``."""
+    said = judge(provider, rows, batch=moderation.batch_of(provider), rules=policies.rules_of(policy), check=check)
     return (replace(each, groups=named(row.subject.text)) for each, row in zip(said, rows, strict=True))
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Max
 from django.utils.module_loading import import_string
 
 from classifiers.errors import InputError, NotFoundError
@@ -56,6 +57,13 @@ def promoted(alias: str) -> Adapter | None:
     return row.adapter if row else None
 
 
+def holding() -> dict[str, int]:
+    """By alias the number of the adapter that is promoted, of those that have one."""
+    newest_rows = Promotion.objects.values("alias").annotate(newest=Max("pk")).values("newest")
+    rows = Promotion.objects.filter(pk__in=newest_rows, adapter__isnull=False)
+    return dict(rows.values_list("alias", "adapter_id"))
+
+
 def own_entry(alias: str) -> Mapping[str, Any]:
     """The entry of a classifier that loads it in this process, also where the alias is a client of serve_models."""
     entry: Mapping[str, Any] = settings.SAFETY_SERVED.get(alias) or settings.SAFETY_CLASSIFIERS[alias]
@@ -68,6 +76,11 @@ def takes_adapters(alias: str) -> bool:
         return False
     entry = own_entry(alias)
     return _is_served(entry) or _has_place(str(entry["BACKEND"]))
+
+
+def can_train(alias: str) -> bool:
+    """Whether this process can load the model of an alias of the settings to train an adapter for it."""
+    return takes_adapters(alias) and not _is_served(own_entry(alias))
 
 
 def over(entry: Mapping[str, Any], adapter: Adapter) -> dict[str, Any]:

@@ -96,7 +96,10 @@ def make_ready(kind: Kind, choice: Choice) -> None:
 
 def preferred_batch(kind: Kind, choice: Choice) -> int:
     """How many texts the provider wants at a time."""
-    provider = _provider(kind, choice)
+    return batch_of(_provider(kind, choice))
+
+
+def batch_of(provider: object) -> int:
     return provider.preferred_batch if isinstance(provider, Batched) else 64
 
 

@@ -345,7 +345,7 @@ SAFETY_REQUEUE = [
     *("governance.tasks.requeue_lost", "runs.tasks.look_after_retention"),
 ]
 # How run_workers learns which processes hold work that takes long, and are not to be taken for stuck.
-SAFETY_HOLDERS = ["runs.leases.holders", "governance.jobs.holders"]
+SAFETY_HOLDERS = ["runs.leases.holders", "governance.turns.holders"]
 
 # Drift: the last days, held against those before; and from how many texts and which difference on it counts.
 SAFETY_DRIFT_RECENT_DAYS = env_int("DRIFT_RECENT_DAYS", 7)
@@ -371,6 +371,8 @@ SAFETY_VOTES = "review.votes.votes"
 # Where exports that are written in the background lie, for all machines that work or serve, and for how many days.
 SAFETY_EXPORTS = Path(env("EXPORTS") or CACHE_DIR / "exports")
 SAFETY_EXPORT_DAYS = env_int("EXPORT_DAYS", 7)
+# Where adapters that are trained in the background lie, for all machines that work or hold models.
+SAFETY_ADAPTERS = Path(env("ADAPTERS") or CACHE_DIR / "adapters")
 
 # For how many days what is kept, 0 for ever, and what lets go of it then (runs.retention): texts, those of live runs, what
 # providers sent, logs of runs, messages to webhooks.

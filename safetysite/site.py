@@ -49,6 +49,12 @@ ENTRIES = (
         "How good each classifier is against labelled texts.",
     ),
     Entry(
+        "Adapters",
+        "admin:moderation_adapter_changelist",
+        "moderation.view_adapter",
+        "What classifiers learnt from your reviewers, and how well.",
+    ),
+    Entry(
         "Drift",
         "admin:governance_driftassessment_changelist",
         "governance.view_driftassessment",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,8 +39,9 @@ class Step:
     tuning_loss: float | None = None
 
 
-def train(recipe: Recipe, rows: Sequence[Row], tuning: Sequence[Row], folder: Path) -> Iterator[Step]:
-    """Trains step by step, for as long as it is pulled; the end leaves the best adapter in ``folder / "adapter"``.
+def train(recipe: Recipe, rows: Sequence[Row], tuning: Sequence[Row], folder: Path) -> Generator[Step, None, None]:
+    """Trains step by step, for as long as it is pulled; the end leaves the best adapter in ``folder / "adapter"``. Who closes it
+    before leaves a checkpoint.
 
     A folder with a checkpoint of the same training goes on from there, to the same losses. Raises InputError for rows that
     nothing can be learnt from, ConflictError when the folder holds another training, ProviderError as the classifier does.
@@ -48,7 +49,12 @@ def train(recipe: Recipe, rows: Sequence[Row], tuning: Sequence[Row], folder: Pa
     training = _Training(recipe, rows, tuning, folder)
     training.begin()
     while training.number < training.last and training.stale < recipe.patience:
-        yield training.advance()
+        step = training.advance()
+        try:
+            yield step
+        except GeneratorExit:
+            training.save()
+            raise
     training.save_adapter()
 
 
@@ -83,8 +89,7 @@ class _Training:
         )  # fmt: skip
         self.rows, self.tuning = self._read(rows, by_label), self._read(tuning, by_label)
         self.per_epoch = -(-len(rows) // recipe.batch)
-        self.steps = max(1, round(recipe.epochs * self.per_epoch))
-        self.last = min(self.steps, recipe.most_steps or self.steps)
+        self.steps, self.last = recipe.schedule(len(rows)), recipe.steps(len(rows))
         if recipe.batch < recipe.accumulation * self.accelerator.num_processes:
             raise InputError("A step needs at least one text for each piece of each process: raise batch.")
         self.best: dict[str, Any] = {}
@@ -115,7 +120,7 @@ class _Training:
         step = Step(self.number, self.last, loss, time.perf_counter() - start, looked)
         self._log(step)
         if self.number % self.recipe.save_every == 0 or self.number == self.last:
-            self._save()
+            self.save()
         return step
 
     def save_adapter(self) -> None:
@@ -246,7 +251,7 @@ class _Training:
                 if each.requires_grad:
                     each.copy_(weights[name])
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Beside the old one and then in its place, so that a kill leaves one that is whole."""
         if not self.accelerator.is_main_process:
             return

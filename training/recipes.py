@@ -62,6 +62,15 @@ class Recipe:
         if self.epochs <= 0 or self.learning_rate <= 0 or not 0 <= self.smoothing < 1 or not 0 <= self.dropout < 1:
             raise InputError("Epochs and learning rate are above 0; smoothing and dropout lie from 0 up to below 1.")
 
+    def steps(self, texts: int) -> int:
+        """How many there are at most, of so many texts to learn from."""
+        schedule = self.schedule(texts)
+        return min(schedule, self.most_steps or schedule)
+
+    def schedule(self, texts: int) -> int:
+        """The steps of all epochs."""
+        return max(1, round(self.epochs * -(-texts // self.batch)))
+
 
 def from_reviews(texts: int) -> Recipe:
     """What suits labels that people gave to so many texts, often a few hundred and not all of them right: gone through several

@@ -247,6 +247,9 @@ class _Origin:
         if self.changed:
             self.listed, self.changed = None, False
         found = self._versions()
+        if found and self.endpoint.model not in found and "@" in self.endpoint.model:
+            self._have_it_loaded()
+            found = self._versions()
         if found and self.endpoint.model not in found:
             raise ProviderError(
                 f"{self.endpoint.name} does not serve {self.endpoint.model}, only: {', '.join(found)}. "
@@ -254,6 +257,14 @@ class _Origin:
             )
         version = found.get(self.endpoint.model)
         return ModelInfo(**{name: version[name] for name in NAMED if name in version}) if version else None
+
+    def _have_it_loaded(self) -> None:
+        """An adapter is listed from when it was first asked for. Raises ProviderError with what kept it from being loaded."""
+        try:
+            entry, _ = self.endpoint.ask(self.endpoint.client.models.with_raw_response.retrieve)
+        except SafetyError as error:
+            raise ProviderError(error.message) from error
+        self.listed = [*(self.listed or ()), entry]
 
     def check(self, body: Mapping[str, Any]) -> None:
         """Raises ProviderError when an answer comes from another version than the one that ``info`` gave.

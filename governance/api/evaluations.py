@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from audit.rest import Need, Resource, body
 from classifiers.curves import Aim
-from governance import jobs, services, tasks, uploads
+from governance import jobs, services, tasks, turns, uploads
 from governance.models import Evaluation, EvaluationJob
 from governance.serializers.evaluations import (
     ColumnsBody,
@@ -98,4 +98,4 @@ class EvaluationJobResource(ListModelMixin, Resource):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: int) -> Response:
         """No further text is judged; evaluations that are made stay."""
-        return Response(JobSerializer(jobs.cancel(jobs.find_job(pk), actor=self.actor)).data)
+        return Response(JobSerializer(turns.cancel(jobs.find_job(pk), actor=self.actor)).data)

@@ -10,10 +10,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from classifiers.errors import ConflictError, InputError, NotFoundError
-from governance import jobs, tasks
+from governance import jobs, tasks, turns
 from governance.forms import EvaluationForm
 from governance.models import EvaluationJob
 from governance.views.pages import SEE, show
+from moderation.adapters import AT
 from review.export_files import find_run
 from review.rights import actor, need
 
@@ -64,7 +65,7 @@ def job_state(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     need(request.user, "governance.add_evaluation", ASK)
-    jobs.cancel(jobs.find_job(pk), actor=actor(request.user))
+    turns.cancel(jobs.find_job(pk), actor=actor(request.user))
     messages.success(request, "Stopped; what was made until then stays.")
     return redirect("admin:governance_evaluationjob_change", pk)
 
@@ -77,6 +78,12 @@ def _about(pk: int) -> dict[str, Any]:
         "job": job,
         "made": made,
         "compare": compare,
-        "under_way": job.state in jobs.UNDER_WAY,
-        "stalled": jobs.is_stalled(job),
+        "rivals": f"old={made[0].pk}&new={made[1].pk}" if _of_an_adapter(job) and len(made) == 2 else "",
+        "under_way": job.state in turns.UNDER_WAY,
+        "stalled": turns.is_stalled(job),
     }
+
+
+def _of_an_adapter(job: EvaluationJob) -> bool:
+    """Whether it compares what an alias loads with an adapter for it."""
+    return len(job.aliases) == 2 and job.aliases[1].startswith(f"{job.aliases[0]}{AT}")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from classifiers.curves import RESAMPLES
 from classifiers.errors import InputError
 from classifiers.measuring import CategoryConfusion, Paired, Picked, confusions
-from governance import jobs, plots, services
+from governance import plots, services, turns
 from governance.forms import PickForm
 from governance.models import Evaluation, EvaluationJob
 from governance.views.pages import SEE, show
@@ -32,12 +32,10 @@ def evaluations(request: HttpRequest) -> HttpResponse:
     need(request.user, "governance.view_evaluation", SEE)
     before, found = number(request, "before"), Evaluation.objects.listed()
     rows = list((found.filter(pk__lt=before) if before else found)[: SIZE + 1])
-    under_way = EvaluationJob.objects.filter(state__in=jobs.UNDER_WAY).defer("rows", "said").order_by("-pk")
-    failed = EvaluationJob.objects.filter(state="FAILED").defer("rows", "said").order_by("-pk")[:3]
     context = {
         "title": "Evaluations",
         "rows": rows[:SIZE],
-        "jobs": [] if before else [*under_way, *failed],
+        "jobs": [] if before else turns.shown(EvaluationJob),
         "older": address(request, before=rows[SIZE - 1].pk) if len(rows) > SIZE else "",
         "newer": address(request, before=None) if before else "",
     }

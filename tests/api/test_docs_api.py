@@ -25,11 +25,12 @@ from audit import services as audit
 from classifiers.labelled import Labelled
 from classifiers.types import Stage, Subject
 from governance import jobs as evaluation_jobs
+from governance import training_jobs
 from governance.models import EvaluationJob
 from governance.services import Data, Wish, evaluate_classifier
 from integrations import addresses, webhooks
 from moderation import policies
-from moderation.models import ClassifierVersion, PolicyVersion
+from moderation.models import Adapter, ClassifierVersion, PolicyVersion
 from moderation.services import Choice
 from review import bulk, export_files, handout, preferences, queues, saved
 from review.models import BulkAction, Claim, Queue, Review
@@ -108,6 +109,20 @@ class World:
     def labelled(self) -> Data:
         texts = [(f"{'toxic' if i % 2 else 'kind'} {i}", i % 2 == 1) for i in range(20)]
         return Data("20 rows", {}, [Labelled(Subject(text, Stage.INPUT), toxic) for text, toxic in texts])
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"text": f"{'toxic' if i % 2 else 'kind'} {i}", "label": i % 2} for i in range(90)]
+
+    def training(self) -> int:
+        data = Data("rows", {}, [Labelled(Subject(row["text"], Stage.INPUT), bool(row["label"])) for row in self.rows])
+        return training_jobs.ask(data, name=f"adapter-{next(names)}", actor="test").pk
+
+    def adapter(self) -> int:
+        name = f"adapter-{next(names)}"
+        return Adapter.objects.create(
+            name=name, digest=name, folder="/x", base_model="x", card="", created_by="test"
+        ).pk  # fmt: skip
 
     def evaluation(self, alias: str) -> int:
         return evaluate_classifier(Choice(alias), self.labelled, Wish(), policy=None, actor="test").pk
@@ -197,6 +212,9 @@ VARIABLES: dict[str, Callable[[World], Any]] = {
     "WEBHOOK": lambda world: world.webhook.pk,
     "DELIVERY": lambda world: webhooks.send_test(world.webhook, by=world.anna).pk,
     "JOB": lambda world: world.job.pk,
+    "ROWS": lambda world: json.dumps(world.rows),
+    "TRAINING": World.training,
+    "ADAPTER": World.adapter,
     "EVALUATION": lambda world: world.evaluation("fake"),
     "OTHER_EVALUATION": lambda world: world.evaluation("fake-strict"),
     "FAILED_DELIVERY": World.failed_delivery,

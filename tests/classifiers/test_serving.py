@@ -241,6 +241,60 @@ class TestVersions:
             assert client.classify(subjects(["so rude"]))[0].label is Label.TOXIC
 
 
+class TestOnDemand:
+    """Adapters: gemma@mine is loaded when it is first asked for, and few at a time are."""
+
+    @pytest.fixture
+    def made(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def lazy(self, made: list[str]) -> Iterator[ModelServer]:
+        def find(alias: str) -> Any:
+            if alias == "gemma@broken":
+                raise ProviderError("The adapter /x is not there. Check the path.")
+            if not alias.startswith("gemma@"):
+                return None
+            made.append(alias)
+            provider = FakeClassifier(toxic=[alias.partition("@")[2]])
+            return provider, replace(describe(provider, {}), adapter_digest=alias)
+
+        server = hosting(ModelServer(), gemma=FakeClassifier())
+        server.on_demand = find
+        with server:
+            yield server
+
+    def test_it_is_loaded_once_and_listed_from_then_on(self, lazy: ModelServer, made: list[str]) -> None:
+        clients = [judge(lazy, "gemma@mine") for _ in range(4)]
+        with ThreadPoolExecutor() as pool:
+            assert {info.adapter_digest for info in pool.map(lambda client: client.describe(), clients)} == {
+                "gemma@mine"
+            }
+        assert made == ["gemma@mine"]
+        assert [c.label for c in clients[0].classify(subjects(["mine", "toxic"]))] == [Label.TOXIC, Label.SAFE]
+        assert [c.label for c in judge(lazy, "gemma").classify(subjects(["mine", "toxic"]))] == [
+            Label.SAFE,
+            Label.TOXIC,
+        ]
+
+    def test_the_one_asked_for_longest_ago_goes(self, lazy: ModelServer, made: list[str]) -> None:
+        for name in ("a", "b", "c", "a", "d", "a", "b"):
+            judge(lazy, f"gemma@{name}").classify(subjects(["x"]))
+        assert made == [f"gemma@{name}" for name in "abcdb"]
+        assert set(lazy.classifiers) == {"gemma", "gemma@a", "gemma@b", "gemma@d"}
+
+    def test_what_cannot_be_loaded_is_told_and_judges_nothing(self, lazy: ModelServer) -> None:
+        client = judge(lazy, "gemma@broken")
+        with pytest.raises(ProviderError, match="is not there"):
+            client.describe()
+        assert [c.label for c in client.classify(subjects(["x"]))] == [Label.ERROR]
+
+    def test_what_nobody_knows_is_not_loaded(self, lazy: ModelServer, made: list[str]) -> None:
+        with pytest.raises(ProviderError, match="served here, only: gemma"):
+            judge(lazy, "other@x").describe()
+        assert not made
+
+
 class TestMany:
     def test_those_who_come_at_once_are_judged_at_once(self) -> None:
         recorder = Recorder(latency=0.05)

@@ -21,7 +21,7 @@ from classifiers.errors import ConflictError, InputError, SafetyError
 from classifiers.labelled import Labelled
 from classifiers.policy import Rule
 from classifiers.types import Stage, Subject
-from governance import jobs, tasks
+from governance import jobs, tasks, turns
 from governance.models import Evaluation, EvaluationJob
 from governance.services import Data, Wish
 from moderation import policies
@@ -197,14 +197,14 @@ def test_what_is_held_is_not_lost_and_its_process_not_stuck() -> None:
 
 
 def test_it_can_be_stopped_until_it_is_made() -> None:
-    job = jobs.cancel(ask(), actor="user:lena")
+    job = turns.cancel(ask(), actor="user:lena")
     assert (job.state, job.rows) == ("CANCELLED", "[]")
     assert not jobs.work(job)
     assert not Evaluation.objects.exists()
     done = ask()
     jobs.work(done)
     with pytest.raises(ConflictError, match="made"):
-        jobs.cancel(done, actor="user:lena")
+        turns.cancel(done, actor="user:lena")
 
 
 def test_a_run_is_evaluated_under_its_own_policy(done_run: Callable[..., Run]) -> None:

@@ -77,9 +77,11 @@ def test_the_same_training_again_is_told_and_not_recorded_twice(tmp_path: Path, 
     ("options", "says"),
     [
         (["--rank", "0"], "1 at least"),
-        (["--alias", "nobody"], "nobody"),
+        (["--alias", "nobody"], "nobody takes no adapters here. Those that do: gemma"),
         (["--label-column", "none"], "no column none"),
-        (["--name", "x" * 101], "1 to 100"),
+        (["--name", "x" * 61], "1 to 60 letters"),
+        (["--name", "my adapter"], "as in gemma@mine"),
+        (["--alias", "fake"], "fake takes no adapters"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_training(

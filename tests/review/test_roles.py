@@ -11,13 +11,13 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 
 from classifiers.labelled import Labelled
 from classifiers.types import Stage, Subject
-from governance import jobs
+from governance import jobs, training_jobs
 from governance.drift import check_drift
 from governance.services import Data, Wish, evaluate_classifier
 from integrations.models import Webhook
 from integrations.services import create_token
 from moderation import policies
-from moderation.models import ClassifierVersion
+from moderation.models import Adapter, ClassifierVersion
 from moderation.services import Choice
 from review import handout, queues
 from review.models import BulkAction, Queue, SavedView
@@ -84,6 +84,9 @@ TABLE = {
     **dict.fromkeys(("governance_evaluation_changelist", "governance_evaluation_change"), READING),
     **dict.fromkeys(("governance_evaluation_paired", "governance_evaluationjob_change"), READING),
     "governance_evaluationjob_state": READING,
+    **dict.fromkeys(("moderation_adapter_changelist", "moderation_adapter_change"), READING),
+    **dict.fromkeys(("governance_trainingjob_change", "governance_trainingjob_state"), READING),
+    **dict.fromkeys(("governance_trainingjob_new", "governance_trainingjob_cancel*"), LEADING),
     "governance_evaluation_new": LEADING,
     "governance_evaluationjob_cancel*": LEADING,
     # programs
@@ -141,9 +144,13 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
     message = webhook.deliveries.create(message_id="msg_1", event="run.finished", body="{}", state="FAILED")
     policy = policies.create_policy("Team", policies.Content(), note="x", actor="test")
     labelled = Data("x", {}, [Labelled(Subject("toxic", Stage.INPUT), True)])
+    many = Data("x", {}, [Labelled(Subject(f"text {n}", Stage.INPUT), n % 2 > 0) for n in range(90)])
     evaluation = evaluate_classifier(Choice("fake"), labelled, Wish(), policy=None, actor="test")
     check_drift(actor="test")
+    adapter = Adapter.objects.create(name="x", digest="x", folder="/x", base_model="x", card="", created_by="test")
     numbers = {
+        "governance_trainingjob": training_jobs.ask(many, name="mine", actor="test").pk,
+        "moderation_adapter": adapter.pk,
         "governance_evaluationjob": jobs.ask(labelled, Wish(), aliases=["fake"], actor="test").pk,
         "governance_evaluation": evaluation.pk,  # after the longer name that begins with it
         "integrations_apitoken": token.pk,

@@ -2,7 +2,8 @@
 
 Web processes and workers then load no model: they reach these as they reach any server that speaks OpenAI's protocol, and
 what they ask for at the same time is judged together. Without aliases it serves gemma, local and those guardrails that
-have a model. Which one stands behind an alias is chosen here, by these options or in the settings that this process reads.
+have a model. Which one stands behind an alias is chosen here, by these options or in the settings that this process reads; an
+adapter (gemma@mine) is loaded when it is first asked for.
 
 It asks for no key: bind it to an address that only your own machines reach. Ctrl-C or SIGTERM lets it finish what it has
 in hand, for half a minute.
@@ -20,13 +21,16 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from django.core.management.base import CommandParser
+from django.db import connection
 
 from audit.management.base import SafetyCommand
 from classifiers import serving
 from classifiers.endpoint import Endpoint
-from classifiers.errors import InputError
+from classifiers.errors import InputError, NotFoundError
+from classifiers.protocols import ClassifierProvider
 from classifiers.serving import ModelServer
-from moderation import services
+from classifiers.types import ModelInfo
+from moderation import adapters, services
 from moderation.services import SETTINGS, Choice, Kind, aliases
 
 DEFAULT = ("gemma", "local", "pii", "injection", "consistency", "refusal")
@@ -56,6 +60,7 @@ class Command(SafetyCommand):
                 _add(server, kind, choice)
         except KeyboardInterrupt:
             self._leave("Stopped.", 130)
+        server.on_demand = _adapted
         with server:
             self.stdout.write(_instructions(server.url, chosen))
             self.stdout.flush()
@@ -93,7 +98,8 @@ def _choices(wanted: Sequence[str], options: dict[str, dict[str, str]]) -> Itera
             if alias in aliases(kind):
                 choice = Choice(alias)
                 _refuse_remote(kind, choice)
-                yield kind, Choice(alias, options.get(alias, {}))
+                # What is promoted is asked for by name, as gemma@mine.
+                yield kind, Choice(alias, options.get(alias, {}), adapter="" if kind == "classifier" else None)
 
 
 def _refuse_remote(kind: Kind, choice: Choice) -> None:
@@ -124,6 +130,20 @@ def _add(server: ModelServer, kind: Kind, choice: Choice) -> None:
         server.add_classifier(choice.alias, services.classifier(choice), info)
     else:
         server.add_generator(choice.alias, services.generator(choice), info)
+
+
+def _adapted(alias: str) -> tuple[ClassifierProvider, ModelInfo] | None:
+    """A classifier with an adapter, as gemma@mine, that this process loads when it is asked for."""
+    try:
+        name, _, adapter = alias.partition(adapters.AT)
+        if not adapter or not adapters.can_train(name):
+            return None
+        found = adapters.find_adapter(adapter)
+    except NotFoundError:
+        return None
+    finally:
+        connection.close()  # of the thread that answers this client
+    return services.own_classifier(name, base_model=found.base_model, adapter_path=found.folder)
 
 
 def _instructions(url: str, served: Sequence[tuple[Kind, Choice]]) -> str:
