@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 
 from governance.models import DriftAssessment, Evaluation, EvaluationJob, TrainingJob
-from governance.views import adapters, asking, drift, evaluations, training
-from moderation.models import Adapter
+from governance.views import adapters, asking, drift, evaluations, promotions, training
+from moderation.models import Adapter, Promotion
 from review.admin import Pages
 from review.views.pages import page
 
@@ -35,6 +35,18 @@ class AdapterAdmin(Pages):
     pages = (
         page("", adapters.adapters, "moderation_adapter_changelist"),
         page("<int:pk>/", adapters.adapter_page, "moderation_adapter_change"),
+    )
+
+
+@admin.register(Promotion)
+class PromotionAdmin(Pages):
+    pages = (
+        page("", promotions.promotions, "moderation_promotion_changelist"),
+        page("new/", promotions.new, "moderation_promotion_new"),
+        page("comparison/", promotions.comparison, "moderation_promotion_comparison"),
+        page("promote/", promotions.promote, "moderation_promotion_promote"),
+        page("<int:pk>/", promotions.promotion_page, "moderation_promotion_change"),
+        page("<int:pk>/rollback/", promotions.roll_back, "moderation_promotion_rollback"),
     )
 
 

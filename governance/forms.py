@@ -12,10 +12,12 @@ from classifiers.labelled import Columns
 from classifiers.measuring import FITS
 from governance import uploads
 from governance.hyper import HYPER, Hyper
+from governance.promotion import promotable
 from governance.services import MAX_NAME, Data, Wish
 from governance.training_jobs import trainable
 from moderation.adapters import MAX_NAME as MAX_ADAPTER
 from moderation.adapters import newest
+from moderation.models import Adapter
 from moderation.services import names
 
 AIMS = (
@@ -191,6 +193,29 @@ class TrainingForm(LabelledForm):
     @property
     def hyper(self) -> list[forms.BoundField]:
         return [self[each.name] for each in HYPER]
+
+
+class ComparisonForm(LabelledForm):
+    """Which adapter is held against what a classifier loads now, and on which texts."""
+
+    adapter = forms.ModelChoiceField(Adapter.objects.order_by("-pk"), to_field_name="name", empty_label=None)
+    alias = forms.ChoiceField(label="In the place of what this classifier loads now")
+    category = _column("Column of the category", "Texts are counted apart for each value.")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        fields: Any = self.fields
+        fields["file"].required = False
+        fields["file"].help_text += " Left empty, they are compared on what people decided here."
+        fields["alias"].choices = [(alias, alias) for alias in promotable()]
+
+    @property
+    def columns(self) -> Columns:
+        return replace(super().columns, category=self.cleaned_data["category"])
+
+    @property
+    def of_the_file(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("label", "text", "category", "toxic", "safe", "toxic_from", "prompt")]
 
 
 def _hyper(each: Hyper) -> Any:

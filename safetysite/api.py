@@ -14,7 +14,7 @@ from rest_framework.routers import Route, SimpleRouter
 from audit import api as audit
 from audit.rest import MalformedError
 from classifiers.errors import InputError, NotFoundError, SafetyError
-from governance.api import drift, evaluations, trainings
+from governance.api import drift, evaluations, promotions, trainings
 from integrations import api as integrations
 from moderation.api import policies, providers
 from review import api as review
@@ -54,6 +54,7 @@ router.register("evaluations", evaluations.EvaluationResource, basename="evaluat
 router.register("evaluation-jobs", evaluations.EvaluationJobResource, basename="evaluation-job")
 router.register("trainings", trainings.TrainingResource, basename="training")
 router.register("adapters", trainings.AdapterResource, basename="adapter")
+router.register("promotions", promotions.PromotionResource, basename="promotion")
 router.register("drift", drift.DriftResource, basename="drift")
 router.register("moderations", moderations.ModerationResource, basename="moderation")
 router.register("verdicts", results.VerdictResource, basename="verdict")

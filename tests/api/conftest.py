@@ -13,6 +13,7 @@ from django.test import Client
 from integrations.models import Scope
 from integrations.services import create_token
 from tests.api.protocol import nothing_remembered, site, stub  # noqa: F401  fixtures
+from tests.governance.promoting import make_adapter  # noqa: F401  a fixture
 from tests.review.conftest import cast, make_queue  # noqa: F401  fixtures
 
 

@@ -26,7 +26,7 @@ from classifiers.labelled import Labelled
 from classifiers.types import Stage, Subject
 from governance import jobs as evaluation_jobs
 from governance import training_jobs
-from governance.models import EvaluationJob
+from governance.models import Evaluation, EvaluationJob
 from governance.services import Data, Wish, evaluate_classifier
 from integrations import addresses, webhooks
 from moderation import policies
@@ -38,6 +38,8 @@ from runs import services as runs
 from runs.models import Export, Payload, Result, Run
 from tests.api.conftest import Program
 from tests.conftest import ROOT
+from tests.governance import promoting
+from tests.governance.promoting import Make
 from tests.review.conftest import TEXTS, Cast, review_next
 
 PAGE = (ROOT / "docs/api.md").read_text()
@@ -48,9 +50,16 @@ names = itertools.count()
 class World:
     """What the variables of one line stand for, made when the line names it. Anna, who may do all, sends it."""
 
-    def __init__(self, cast: Cast, make_run: Callable[..., Run], done_run: Callable[..., Run], make_queue: Any) -> None:
+    def __init__(
+        self,
+        cast: Cast,
+        make_run: Callable[..., Run],
+        done_run: Callable[..., Run],
+        make_queue: Any,
+        make_adapter: Make,
+    ) -> None:
         self.cast, self.anna = cast, cast.anna
-        self.make_run, self.done_run, self.make_queue = make_run, done_run, make_queue
+        self.make_run, self.done_run, self.make_queue, self.make_adapter = make_run, done_run, make_queue, make_adapter
 
     @cached_property
     def program(self) -> Program:
@@ -123,6 +132,15 @@ class World:
         return Adapter.objects.create(
             name=name, digest=name, folder="/x", base_model="x", card="", created_by="test"
         ).pk  # fmt: skip
+
+    @cached_property
+    def better(self) -> Adapter:
+        name = f"adapter-{next(names)}"
+        return self.make_adapter(name, f"toxic rude {name}")
+
+    @cached_property
+    def pair(self) -> tuple[Evaluation, Evaluation]:
+        return promoting.compared(self.better)
 
     def evaluation(self, alias: str) -> int:
         return evaluate_classifier(Choice(alias), self.labelled, Wish(), policy=None, actor="test").pk
@@ -215,6 +233,11 @@ VARIABLES: dict[str, Callable[[World], Any]] = {
     "ROWS": lambda world: json.dumps(world.rows),
     "TRAINING": World.training,
     "ADAPTER": World.adapter,
+    "ADAPTABLE": lambda world: promoting.ALIAS,
+    "NAMED_ADAPTER": lambda world: world.better.name,
+    "OLD": lambda world: world.pair[0].pk,
+    "NEW": lambda world: world.pair[1].pk,
+    "PROMOTION": lambda world: promoting.promoted(world.better).pk,
     "EVALUATION": lambda world: world.evaluation("fake"),
     "OTHER_EVALUATION": lambda world: world.evaluation("fake-strict"),
     "FAILED_DELIVERY": World.failed_delivery,
@@ -233,7 +256,7 @@ def variables(line: str, world: World, site: str) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_every_line_is_answered_as_it_says(
-    cast: Cast, make_run: Any, done_run: Any, make_queue: Any, live_server: Any, settings: Any, tmp_path: Path,
+    cast: Cast, make_run: Any, done_run: Any, make_queue: Any, make_adapter: Make, live_server: Any, settings: Any, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     settings.SAFETY_EXPORTS = tmp_path / "exports"
@@ -241,7 +264,7 @@ def test_every_line_is_answered_as_it_says(
     shell = f"curl() {{ command curl -sS -o {tmp_path}/answer -w '%{{http_code}}' \"$@\"; }}\n"
     faults = []
     for line, status in LINES:
-        world = World(cast, make_run, done_run, make_queue)
+        world = World(cast, make_run, done_run, make_queue, make_adapter)
         given = {**os.environ, **variables(line, world, live_server.url)}
         (tmp_path / "answer").write_text("")
         said = subprocess.run(["bash", "-uc", shell + line], env=given, capture_output=True, text=True, timeout=60)

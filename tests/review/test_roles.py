@@ -17,7 +17,7 @@ from governance.services import Data, Wish, evaluate_classifier
 from integrations.models import Webhook
 from integrations.services import create_token
 from moderation import policies
-from moderation.models import Adapter, ClassifierVersion
+from moderation.models import Adapter, ClassifierVersion, Promotion
 from moderation.services import Choice
 from review import handout, queues
 from review.models import BulkAction, Queue, SavedView
@@ -89,6 +89,11 @@ TABLE = {
     **dict.fromkeys(("governance_trainingjob_new", "governance_trainingjob_cancel*"), LEADING),
     "governance_evaluation_new": LEADING,
     "governance_evaluationjob_cancel*": LEADING,
+    **dict.fromkeys(("moderation_promotion_changelist", "moderation_promotion_change"), READING),
+    "moderation_promotion_comparison": READING,
+    **dict.fromkeys(
+        ("moderation_promotion_new", "moderation_promotion_promote*", "moderation_promotion_rollback*"), LEADING
+    ),
     # programs
     **dict.fromkeys(("integrations_apitoken_changelist", "integrations_apitoken_add"), EVERYBODY),
     "integrations_apitoken_revoke*": "nora anna",  # whose it is, and who looks after all
@@ -151,6 +156,7 @@ def place(make_queue: Callable[..., Queue], cast: Cast) -> Callable[[str], str]:
     numbers = {
         "governance_trainingjob": training_jobs.ask(many, name="mine", actor="test").pk,
         "moderation_adapter": adapter.pk,
+        "moderation_promotion": Promotion.objects.create(alias="gemma", adapter=adapter, created_by="test").pk,
         "governance_evaluationjob": jobs.ask(labelled, Wish(), aliases=["fake"], actor="test").pk,
         "governance_evaluation": evaluation.pk,  # after the longer name that begins with it
         "integrations_apitoken": token.pk,
