@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from governance.models import TrainingRun
+from moderation.models import Adapter
 from runs.models import Result
 
 
-def erased_since(training: TrainingRun) -> int:
-    """How many of the texts that it learnt from the record has let go of since: its weights may still tell of them."""
-    return len(Result.objects.let_go_of(training.texts))
+def erased_since(adapter: Adapter) -> int:
+    """How many of the texts that it learnt from the record has let go of since: its weights may still tell of them.
+
+    None are known of an adapter whose training is not on record.
+    """
+    learnt = TrainingRun.objects.filter(adapter=adapter).values_list("texts", flat=True).first()
+    return len(Result.objects.let_go_of(learnt or []))
 
 
-def warning(training: TrainingRun) -> str:
+def warning(adapter: Adapter) -> str:
     """What to do about it, in words; empty where there is nothing to do."""
-    count = erased_since(training)
+    count = erased_since(adapter)
     if not count:
         return ""
     which = "a text that was" if count == 1 else f"{count} texts that were"

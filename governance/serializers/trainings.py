@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from audit.rest import Paged
 from governance import training_jobs
+from governance.erased import erased_since
 from governance.hyper import HYPER, Hyper
 from governance.models import TrainingJob
 from governance.serializers.evaluations import MAX_ALIAS, ColumnsBody, ScoreBinSerializer
@@ -23,7 +24,7 @@ NAMED = rf"^{NAME.pattern}$"
 
 
 class RecipeBody(serializers.Serializer):
-    """What is left out is as the recipe has it."""
+    """What is left out is as usual; with reviews, as suits so many texts."""
 
     def get_fields(self) -> dict[str, Any]:
         return {each.name: _field(each) for each in HYPER}
@@ -138,8 +139,15 @@ class AdapterDetailSerializer(AdapterSerializer):
         help_text="Chosen for the best F1 on one half of the held texts, with what it does on the other.",
     )
 
+    let_go = serializers.SerializerMethodField(
+        help_text="How many of the texts that it learnt from were let go since. Where there are any, train a new one without them."
+    )
+
     class Meta(AdapterSerializer.Meta):
-        fields = (*AdapterSerializer.Meta.fields, "folder", "recipe", "losses", "bins", "threshold", "card")
+        fields = (*AdapterSerializer.Meta.fields, "let_go", "folder", "recipe", "losses", "bins", "threshold", "card")
+
+    def get_let_go(self, adapter: Adapter) -> int:
+        return erased_since(adapter)
 
 
 class AdapterQuestion(Paged):

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from classifiers.errors import NotFoundError
-from governance import plots, turns
+from governance import erased, plots, turns
 from governance.models import TrainingJob
 from governance.views.pages import show
 from governance.words import FIGURES
@@ -56,6 +56,7 @@ def adapter_page(request: HttpRequest, pk: int) -> HttpResponse:
         "adapter": adapter,
         "training": training,
         "evaluation": evaluation,
+        "warning": erased.warning(adapter),
         "promoted": sorted(alias for alias, held in holding().items() if held == pk),
         "named": [f"{alias}@{adapter.name}" for alias in sorted(aliases("classifier")) if takes_adapters(alias)],
         "figures": [(title, evaluation.figures[name]) for name, title in FIGURES.items()] if evaluation else [],

@@ -26,6 +26,7 @@ from classifiers.errors import InputError
 from classifiers.labelled import Columns
 from classifiers.sources import PromptSource
 from governance import promotion
+from governance.erased import warning
 from governance.models import Evaluation
 from governance.promotion import Case
 from governance.services import Data, Wish, evaluate_classifier, find_evaluation
@@ -65,6 +66,8 @@ class Command(SafetyCommand):
         if (case.alias, case.adapter) != (alias, adapter):
             raise InputError(f"These evaluations are of {case.adapter} for {case.alias}, not of {name} for {alias}.")
         self.stdout.write(_as_text(case))
+        if told := warning(adapter):
+            self.stdout.write(told)
         if dry_run:
             return "It may be promoted." if case.may else "It may not be promoted."
         made = promotion.promote(case.old, case.new, note=note, actor=self.actor)
