@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,13 @@ from moderation.adapters import can_train, find_adapter, own_entry
 from moderation.models import Adapter
 from training.adapters import ADAPTER, CHECKPOINT, losses
 from training.data import Row, merged, split
-from training.recipes import Recipe, going_on
+from training.recipes import Recipe, from_reviews, going_on
 
 MAX_UNDER_WAY = 5
 TURN = 300.0  # seconds
 TOLD = 2.0  # seconds between two notes of how far it has come
 EMBEDDED = "embedded"
+PLACE = ("device", "dtype", "quantization", "threads")  # options of an alias that a recipe has too
 REVIEWS = "what people decided on this site"
 
 
@@ -55,16 +56,16 @@ def ask(
     **recipe: Any,
 ) -> TrainingJob:
     """Notes what is wanted, for ``work`` to do: an adapter of this name for a classifier, from labelled texts, or without any
-    from what people decided here. ``start`` names an adapter to go on from; ``recipe`` sets fields of Recipe.
+    from what people decided here. ``start`` names an adapter to go on from; ``recipe`` sets fields of Recipe where it is not to be as usual.
 
     InputError or ConflictError, and nothing is stored, for what could not be trained, measured or recorded.
     """
     if not can_train(alias):
         raise InputError(f"{alias[:100]} takes no adapters here. Those that do: {', '.join(trainable()) or 'none'}.")
     rows = split(merged(_rows_of(data) if data else reviewed_rows()))
-    plan = Plan(
-        name, _recipe(alias, start, base_model, recipe), rows, data.name if data else REVIEWS, Path(), alias=alias
-    )
+    usual = Recipe() if data else from_reviews(len(rows["train"]))
+    wanted = _recipe(usual, alias, start, base_model, recipe)
+    plan = Plan(name, wanted, rows, data.name if data else REVIEWS, Path(), alias=alias)
     adapters.check(plan)
     with transaction.atomic():
         turns.check_room(TrainingJob, MAX_UNDER_WAY)
@@ -98,10 +99,12 @@ def _rows_of(data: Data) -> list[Row]:
     return [Row(row.subject.text, row.toxic, group=row.subject.prompt or "") for row in data.rows]
 
 
-def _recipe(alias: str, start: str, base_model: str, given: Mapping[str, Any]) -> Recipe:
+def _recipe(usual: Recipe, alias: str, start: str, base_model: str, given: Mapping[str, Any]) -> Recipe:
+    """The usual one with what is given, where the alias itself would be loaded."""
     options = own_entry(alias).get("OPTIONS", {})
     own = str(options.get("base_model", EMBEDDED))
-    recipe = Recipe(base_model=base_model or own, threads=options.get("threads"), **given)
+    place = {name: options[name] for name in PLACE if name in options}
+    recipe = replace(usual, base_model=base_model or own, **{**place, **given})
     if start:
         adapter = find_adapter(start)
         if base_model or given.keys() & {*BROUGHT}:

@@ -12,7 +12,6 @@ from governance.views.pages import show
 from governance.words import FIGURES
 from moderation.adapters import holding, takes_adapters
 from moderation.models import Adapter
-from moderation.policies import in_force
 from moderation.services import aliases
 from review.rights import need
 from review.views.pages import number
@@ -64,7 +63,6 @@ def adapter_page(request: HttpRequest, pk: int) -> HttpResponse:
             *([plots.reliability("Reliability on the held texts", evaluation.bins)] if evaluation else []),
             *([drawn] if (drawn := plots.losses(losses, len(losses))) else []),
         ],
-        "policy": in_force(),
         "recipe": sorted((name, value) for name, value in training.recipe.items() if value is not None)
         if training
         else [],

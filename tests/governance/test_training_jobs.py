@@ -29,6 +29,8 @@ from tests.classifiers import tiny_models
 from tests.conftest import ROOT, test_database_url
 from tests.runs.processes import wait_for
 from training.adapters import losses
+from training.data import Row
+from training.recipes import from_reviews
 
 QUICK = {"rank": 2, "batch": 8, "epochs": 1.0, "device": "cpu", "dtype": "float32"}
 
@@ -207,6 +209,17 @@ def test_it_goes_on_from_another() -> None:
     training_jobs.work(job)
     job.refresh_from_db()
     assert (job.state, job.error) == ("DONE", "")
+
+
+def test_from_reviews_it_learns_as_suits_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Row(f"text {n}", n % 2 > 0, weight=0.5) for n in range(90)]
+    monkeypatch.setattr(training_jobs, "reviewed_rows", lambda: rows)
+    job = training_jobs.ask(None, name="mine", actor="user:lena", rank=4)
+    usual = from_reviews(job.data["train"]["n"])
+    assert (job.dataset, job.recipe["rank"]) == (training_jobs.REVIEWS, 4)
+    assert [job.recipe[name] for name in ("epochs", "smoothing")] == [usual.epochs, usual.smoothing]
+    assert (job.recipe["device"], job.recipe["threads"]) == ("cpu", 1)  # as the alias says
+    assert {row.weight for held in training_jobs.plan_of(job).rows.values() for row in held} == {0.5}
 
 
 def test_without_reviews_there_is_nothing_to_learn() -> None:
