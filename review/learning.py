@@ -19,7 +19,7 @@ from classifiers.types import Label, Stage
 from moderation.models import PolicyVersion
 from moderation.policies import rules_of
 from review.models import Queue, QueueItem, text_of
-from runs.models import Provenance, Result, Verdict
+from runs.models import Result, Verdict
 from runs.querysets import ResultQuerySet
 from training import selection
 
@@ -31,8 +31,9 @@ READ = ("stage", "check_name", "label", "score", "categories", "thresholds", "fl
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The numbers of the results of a queue. Of the ``random`` ones the ``settled`` are judged, or wait, elsewhere."""
+    """The numbers of the results of a queue, of so many ``found``. Of the ``random`` ones the ``settled`` are judged, or wait, elsewhere."""
 
+    found: int
     random: list[int]
     settled: list[int]
     chosen: list[int]
@@ -61,19 +62,13 @@ def shares(queue: Queue, found: int) -> tuple[int, int]:
 def draw(queue: Queue, found: ResultQuerySet) -> Drawn:
     """What a queue is filled with, of what its filter finds. InputError when there is nothing that its check could learn from."""
     texts = kept(found).order_by()
-    drawn, most = shares(queue, texts.count())
+    number = texts.count()
+    drawn, most = shares(queue, number)
     random = list(texts.order_by("?").values_list("pk", flat=True)[:drawn])
     among = Result.objects.filter(pk__in=random)
     settled = among.filter(Exists(_waiting()) | _judged(queue)).values_list("pk", flat=True)
     free = texts.filter(~Exists(_waiting()), reviewed_at=None).exclude(pk__in=random)
-    return Drawn(random, list(settled), _choose(queue, free, most, near=among) if most else [])
-
-
-def honest(stage: Stage) -> ResultQuerySet:
-    """Results that were drawn at random and on whose text at the stage people have decided: what a check is measured by."""
-    drawn = QueueItem.objects.honest().filter(result=OuterRef("pk"))
-    decided = ~Q(**{f"{stage.lower()}_provenance": Provenance.MACHINE})
-    return Result.objects.reviewed().filter(decided & Q(Exists(drawn)))
+    return Drawn(number, random, list(settled), _choose(queue, free, most, near=among) if most else [])
 
 
 def _waiting() -> QuerySet[QueueItem]:

@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
-from django.db.models import F, FloatField, QuerySet
-from django.db.models.functions import Random
+from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from audit.services import record
 from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.types import Stage
-from review import consensus, learning
+from review import consensus, filling
 from review.models import Queue, QueueItem, Seat, stages_of
 from review.rights import Person, actor, need
-from runs.filters import parsed, results
+from runs.filters import parsed
 from runs.models import Result
 from runs.querysets import ResultQuerySet
 
-Origin = QueueItem.Origin
 # What a lead sets; the filter and the sample are fixed when the queue is filled.
 SETTINGS = ("name", "instructions", "needed", "lease_seconds", "gold_percent", "restricted")
 FILLING = ("sample_percent", "learner", "compared", "size", "random_percent", "stages", "blind")
 # Filters that say nothing of what the machine found: results picked by them alone give nothing away.
 NEUTRAL = frozenset({"run", "q"})
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """How many results a filter finds, and how many a random sample adds of those that are neither found nor flagged.
-
-    In a queue that chooses: how many are drawn at random and how many at most are chosen, instead of all that are found.
-    """
-
-    found: int
-    flagged: int
-    unflagged: int
-    sampled: int
-    random: int = 0
-    chosen: int = 0
 
 
 def create_queue(queue: Queue, *, by: Person, members: Sequence[Person] = ()) -> Queue:
@@ -53,9 +35,10 @@ def create_queue(queue: Queue, *, by: Person, members: Sequence[Person] = ()) ->
     queue.created_by = actor(by)
     parsed(queue.filters)
     _check(queue)
+    drawn = filling.draw(queue)
     with transaction.atomic():
         queue.save(force_insert=True)
-        _fill(queue)
+        filling.fill(queue, drawn)
         _set_members(queue, members)
         size = queue.items.count()
         if not size:
@@ -83,84 +66,6 @@ def _check(queue: Queue) -> None:
             "In a blind queue that holds only what a filter picks, to be in the queue tells what the machine found. "
             + ("Filter by the run alone" if queue.learner else "Mix in a random sample of unflagged results")
             + ", or make the queue one that is not blind."
-        )
-
-
-def population(filters: Mapping[str, str]) -> ResultQuerySet:
-    """All results that a queue's sample speaks for: those of its runs, whatever was found in them."""
-    return results({"run": filters["run"]} if "run" in filters else {})
-
-
-def forecast(queue: Queue) -> Forecast:
-    """What a queue with these filters, stages and sample would hold, counted. InputError for a filter that is none."""
-    found, everything = _reach(queue)
-    flagged = everything.flagged().count()
-    if queue.learner:
-        number = learning.kept(found).count()
-        return Forecast(number, flagged, everything.count() - flagged, 0, *learning.shares(queue, number))
-    # What the filter finds among the unflagged is judged for certain and is no part of the sample.
-    rest = everything.count() - flagged - found.flagged(False).count()
-    return Forecast(found.count(), flagged, unflagged=rest, sampled=_sampled(queue, rest))
-
-
-def _reach(queue: Queue) -> tuple[ResultQuerySet, ResultQuerySet]:
-    """What the filter finds, and all that the sample speaks for, as far as there is something to be judged."""
-    chosen = results(queue.filters), population(queue.filters)
-    if queue.stages == Queue.Stages.OUTPUT:
-        return chosen[0].filter(answer__isnull=False), chosen[1].filter(answer__isnull=False)
-    return chosen
-
-
-def _sampled(queue: Queue, rest: int) -> int:
-    return round(rest * queue.sample_percent / 100) or min(rest, 1) if queue.sample_percent else 0
-
-
-def _fill(queue: Queue) -> None:
-    found, everything = _reach(queue)
-    if queue.learner:
-        queue.population = {**_choose(queue, found), "flagged": everything.flagged().count()}
-        queue.save(update_fields=["population"])
-        return
-    _add(queue, found, Origin.FILTER)
-    rest = everything.flagged(False).exclude(pk__in=queue.items.values("result")).order_by()
-    size = rest.count()
-    if sampled := _sampled(queue, size):
-        _add(queue, rest.order_by("?")[:sampled], Origin.SAMPLE)
-    queue.population = {"flagged": everything.flagged().count(), "unflagged": size, "sampled": sampled}
-    queue.save(update_fields=["population"])
-
-
-def _choose(queue: Queue, found: ResultQuerySet) -> dict[str, int]:
-    """Puts in what is drawn and what is chosen; what is judged or waits elsewhere counts there, and is not handed out here."""
-    drawn = learning.draw(queue, found)
-    for numbers, origin in ((drawn.random, Origin.RANDOM), (drawn.chosen, Origin.CHOSEN)):
-        if numbers:
-            _add(queue, Result.objects.filter(pk__in=numbers), origin)
-    settled = queue.items.filter(result__in=drawn.settled)
-    settled.update(state=QueueItem.State.CLOSED, closed_at=timezone.now())
-    counts = {name: len(getattr(drawn, name)) for name in ("random", "settled", "chosen")}
-    return {"found": learning.kept(found).count(), **counts}
-
-
-def _add(queue: Queue, chosen: QuerySet[Result], origin: str) -> None:
-    """In one statement: a hundred thousand results never pass through Python."""
-    rows = (
-        Result.objects.filter(pk__in=chosen.values("pk")).order_by().annotate(place=Random(output_field=FloatField()))
-    )
-    sql, params = rows.values_list("pk", "place").query.sql_with_params()
-    fields: dict[str, Any] = {
-        "queue_id": queue.pk,
-        "needed": queue.needed,
-        "claimed": 0,
-        "done": 0,
-        "state": QueueItem.State.OPEN,
-    }
-    fields |= {"origin": origin, "gold": False, "gold_input": "", "gold_output": "", "created_at": timezone.now()}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'INSERT INTO review_queueitem (result_id, "order", {", ".join(fields)}) '  # noqa: S608 - our own names
-            f"SELECT picked.*, {', '.join(['%s'] * len(fields))} FROM ({sql}) picked",
-            [*fields.values(), *params],
         )
 
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from audit.rest import Need, Resource, Whole, body, tagged
 from classifiers.errors import NotFoundError
-from review import adjudication, exports, handout, own, places, progress, queues, services
+from review import adjudication, exports, filling, handout, own, places, progress, queues, services
 from review.api.figures import measured
 from review.api.shared import LEAD, LOOK, SEE, SETTLE_SEE, WORK, ByResult, file, sheet_of
 from review.models import Queue, QueueItem
@@ -104,7 +104,7 @@ class QueueResource(Resource):
     def preview(self, request: Request) -> Response:
         """What a queue would hold, counted; nothing is made."""
         queue = Queue(**body(PreviewSerializer, request))
-        forecast = queues.forecast(queue)
+        forecast = filling.forecast(queue)
         return Response({"words": filters.in_words(queue.filters), **asdict(forecast)})
 
     @extend_schema(request=None)

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from classifiers.errors import ConflictError, InputError
-from review import handout, progress, queues
+from review import filling, handout, progress, queues
 from review.forms import FILTERS, QueueForm, SettingsForm, filter_form, filters_in, filters_only
 from review.models import Queue, QueueItem
 from review.rights import need
@@ -108,7 +108,7 @@ def _preview(request: HttpRequest) -> dict[str, Any]:
     queue = Queue(filters=given, stages=wanted.get("stages", Queue.Stages.BOTH), sample_percent=sample, **chosen_by)
     return {
         "words": filters.in_words(given),
-        "forecast": queues.forecast(queue),
+        "forecast": filling.forecast(queue),
         "learner": queue.learner,
         "rows": rows(request, queues.some(filters.results(given), SAMPLE)),
     }

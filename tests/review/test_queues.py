@@ -10,7 +10,7 @@ import pytest
 from audit.models import AuditEvent
 from classifiers.errors import ConflictError, ForbiddenError, InputError, NotFoundError
 from classifiers.types import Stage
-from review import handout, progress, queues
+from review import filling, handout, progress, queues
 from review.models import Claim, Queue, QueueItem
 from runs.models import Result, Run
 from tests.review.conftest import TEXTS, Cast, review_next
@@ -63,7 +63,7 @@ class TestMaking:
         ],
     )
     def test_the_forecast_is_what_comes(self, cast: Cast, run: Run, options: dict[str, Any]) -> None:
-        said = queues.forecast(fresh(**options))
+        said = filling.forecast(fresh(**options))
         try:
             queue = queues.create_queue(fresh(**options), by=cast.lena)
         except InputError:
