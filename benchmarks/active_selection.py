@@ -3,9 +3,9 @@
     python -m benchmarks.active_selection [--data ../shared/data] [--seeds 10] [--sentences]
 
 A logistic regression learns from scratch, by hashed words or, with ``--sentences``, by sentence embeddings (minutes). Each
-round of 40 labels is made as the site fills a queue: a fifth of it random, the rest by training.selection. The target is
-the median of what random labels reach at the end. Beside it: the error that each kind of label tells of the model that
-is about to learn from them, and the true one.
+round of 40 labels is made as the site fills a queue: a fifth drawn at random from everything, which is never learnt from,
+and the rest by training.selection; whoever labels at random learns from all 40. The target is the median of what random
+labels reach at the end. Beside it: how often the model errs on what it is about to learn, by the random share, and in truth.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Task:
 
 @dataclass(slots=True)
 class Course:
-    """What came of one seed: the figures of the model after each round, by number of labels; and how often it erred, by
-    kind of label, each round's labels judged before they were learnt from."""
+    """What came of one seed: the figures of the model after each round, by number of labels; and how often it erred in
+    each round, on what was chosen by it and on all that was drawn at random until then, none of it learnt from."""
 
     curve: dict[int, tuple[float, ...]] = field(default_factory=dict)
     errors: dict[str, list[float]] = field(default_factory=lambda: {"chosen": [], "random share": [], "true": []})
@@ -87,33 +87,31 @@ def simulate(task: Task, *, active: bool, seed: int, labels: int = LABELS, test:
     chance, course = numpy.random.default_rng(seed), Course()
     order = chance.permutation(len(task.toxic))
     held, pool = order[:test], order[test:]
-    known: list[int] = []
-    while len(known) < labels:
-        scores = _scores(task, known)
-        mixed, chosen = _next(task, scores, pool[~numpy.isin(pool, known)], chance, active=active and bool(known))
-        if known:
-            wrong = (scores > 0.5) != task.toxic
-            for kind, places in (("chosen", chosen), ("random share", mixed), ("true", held)):
-                course.errors[kind].append(float(wrong[places].mean()) if len(places) else float("nan"))
-        known += [*mixed, *chosen]
-        course.curve[len(known)] = _figures(task.toxic[held], _scores(task, known)[held])
+    learnt, share, asked = list(chance.choice(pool, ROUND, replace=False)), [], set[int]()
+    while len(asked := asked | {*learnt, *share}) < labels:
+        course.curve[len(asked)] = _figures(task.toxic[held], _scores(task, learnt)[held])
+        if not active:
+            learnt += list(chance.choice(pool[~numpy.isin(pool, learnt)], ROUND, replace=False))
+            continue
+        share += list(chance.choice(pool, round(ROUND * SHARE), replace=False))
+        learnt = [place for place in learnt if place not in share]
+        scores, free = _scores(task, learnt), pool[~numpy.isin(pool, [*asked, *share])]
+        chosen = _chosen(task, scores, free, share, ROUND - len({*share} - asked))
+        wrong = (scores > 0.5) != task.toxic
+        for kind, places in (("chosen", chosen), ("random share", share), ("true", held)):
+            course.errors[kind].append(float(wrong[places].mean()))
+        learnt += chosen
+    course.curve[len(asked)] = _figures(task.toxic[held], _scores(task, learnt)[held])
     return course
 
 
-def _next(task: Task, scores: Any, free: Any, chance: Any, *, active: bool) -> tuple[list[int], list[int]]:
-    """A round as a queue of the site is filled: its random share, and what is chosen."""
-    import numpy
-
-    shuffled = chance.permutation(free)
-    if not active:
-        return list(shuffled[:ROUND]), []
-    share = round(ROUND * SHARE)
-    mixed, rest = shuffled[:share], shuffled[share:]
-    information = [selection.uncertainty(float(score)) for score in scores[rest]]
-    most = numpy.array(selection.shortlist(information, ROUND - share))
+def _chosen(task: Task, scores: Any, free: Any, share: Sequence[int], number: int) -> list[int]:
+    """What a queue of the site would choose of what is free."""
+    information = [selection.uncertainty(float(score)) for score in scores[free]]
+    most = selection.shortlist(information, number)
     weights = [information[place] for place in most]
-    taken = selection.chosen(weights, task.near[rest[most]], ROUND - share, near=task.near[mixed])
-    return list(mixed), list(rest[most[taken]])
+    taken = selection.chosen(weights, task.near[free[most]], number, near=task.near[share])
+    return [int(free[most[place]]) for place in taken]
 
 
 def _scores(task: Task, known: Sequence[int]) -> Any:
@@ -177,8 +175,8 @@ def main() -> None:
                 f"  {figure} {aim:.3f}: random {random_labels}, active {chosen_labels} labels; active at {LABELS}: {end:.3f}\n"
             )
         for kind in courses[1][0].errors:
-            means = [statistics.fmean(course.errors[kind][2:]) for course in courses[1]]
-            sys.stdout.write(f"  error by {kind}: {statistics.fmean(means):.3f} [{min(means):.3f}, {max(means):.3f}]\n")
+            last = [statistics.fmean(course.errors[kind][-4:]) for course in courses[1]]
+            sys.stdout.write(f"  error by {kind}: {statistics.fmean(last):.3f} [{min(last):.3f}, {max(last):.3f}]\n")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)
 def test_switches_that_are_named_exist(page: Path) -> None:
     known = {"--help", "--database", "--ignore", "--no-deps", "--python", "--bind", "--threads"}
-    known |= {"--build", "--texts", "--dtype", "--data"}  # of docker compose, of benchmarks and of training
+    known |= {
+        "--build",
+        "--texts",
+        "--dtype",
+        "--data",
+        "--seeds",
+        "--sentences",
+    }  # of docker compose, of benchmarks and of training
     known |= {"--enable-prefix-caching", "--tensor-parallel-size"}  # of vLLM
     known |= {option for command in OURS for option in options(command)}
     assert sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text())) - known) == []

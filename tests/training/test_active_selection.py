@@ -43,8 +43,8 @@ def test_chosen_labels_make_the_model_look_worse_than_it_is_and_random_ones_do_n
     courses: tuple[list[Course], list[Course]],
 ) -> None:
     told = {
-        kind: statistics.fmean(error for course in courses[1] for error in course.errors[kind])
+        kind: statistics.fmean(course.errors[kind][-1] for course in courses[1])
         for kind in ("chosen", "random share", "true")
     }
     assert told["chosen"] > 2 * told["true"]
-    assert told["random share"] == pytest.approx(told["true"], abs=0.04)  # of some 300 labels
+    assert told["random share"] == pytest.approx(told["true"], abs=0.05)  # of 320 labels
