@@ -14,9 +14,14 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from classifiers.models import folder_digest
 from classifiers.providers.openai import OpenAIChat, OpenAIModeration
 from classifiers.types import Classification, Label, Stage, Subject
+from moderation import services
+from moderation.models import Adapter, Promotion
+from moderation.services import Choice
 from tests.classifiers import tiny_models
+from tests.conftest import test_database_url
 from tests.runs.commands import refused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,6 +158,31 @@ def test_gemma_is_chosen_where_it_is_served(start: Start, tmp_path: Path) -> Non
     served = start("gemma", "--gemma-base-model", str(model))
     info = OpenAIModeration("gemma", base_url=served.url).describe()
     assert (info.provider, info.model) == ("gemma", str(model))
+
+
+@pytest.mark.slow
+def test_an_adapter_is_loaded_when_it_is_asked_for(
+    start: Start, transactional_db: None, settings: Settings, tmp_path: Path
+) -> None:
+    """Recorded and promoted after the start, as everywhere: by name, and by the plain alias."""
+    model = tiny_models.causal(tmp_path / "tiny")
+    served = start("gemma", "--gemma-base-model", str(model), AI_SAFETY_MONITOR_DB=test_database_url())
+    client = {"model": "gemma", "base_url": served.url}
+    settings.SAFETY_SERVED = {"gemma": settings.SAFETY_CLASSIFIERS["gemma"]}
+    settings.SAFETY_CLASSIFIERS = {"gemma": {"BACKEND": REMOTE, "OPTIONS": client}}
+    assert services.info_of("classifier", Choice("gemma")).adapter_digest == ""
+    folder = tiny_models.adapter(tmp_path / "adapter", model)
+    made = Adapter.objects.create(
+        name="mine", digest="x", folder=str(folder), base_model=str(model), card="", created_by="test"
+    )
+    digest = services.info_of("classifier", Choice("gemma@mine")).adapter_digest
+    assert digest == folder_digest(folder)
+    Promotion.objects.create(alias="gemma", adapter=made, created_by="test")
+    assert services.info_of("classifier", Choice("gemma")).adapter_digest == digest
+    (said,) = services.classifier(Choice("gemma")).classify([Subject("hello", Stage.INPUT)])
+    assert said.label is not Label.ERROR
+    Promotion.objects.create(alias="gemma", adapter=None, created_by="test")
+    assert services.info_of("classifier", Choice("gemma")).adapter_digest == ""
 
 
 class TestRefused:
