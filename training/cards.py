@@ -85,7 +85,7 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
 def _threshold(judging: Mapping[str, float], picked: Mapping[str, Any]) -> list[str]:
     return [
         f"Scores are sigmoid((toxic - safe + {judging['shift']:g}) / {judging['temperature']:g}) of the logits, fitted on {picked['fitted']} "
-        f"texts that were neither learnt from nor measured with. From {judging['threshold']:g} on a text is TOXIC: the best F1 on the same texts.",
+        f"texts that were neither learnt from nor measured with. From {judging['threshold']:g} on a text is TOXIC: half the best F1 on these texts, where probabilities have their best F1.",
         "",
     ]  # fmt: skip
 

@@ -1,0 +1,47 @@
+"""Scores that mean what they say: fitted on what was not learnt from, written beside the weights, and read by the classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from classifiers.errors import InputError
+from classifiers.providers.gemma import GemmaClassifier, Judging
+from tests.classifiers import tiny_models
+from training.calibrating import calibrate, scores
+from training.data import Row
+from training.recipes import Recipe
+
+ROWS = [Row(f"you are an idiot {n}" if n % 4 == 0 else f"a nice day {n}", n % 4 == 0) for n in range(40)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch")
+    return tiny_models.causal(tmp_path_factory.mktemp("base"), "gemma3")
+
+
+def recipe(base: Path) -> Recipe:
+    return Recipe(base_model=str(base), device="cpu", dtype="float32", threads=1)
+
+
+def test_the_mean_score_is_the_toxic_share_and_the_threshold_half_of_an_f1(tmp_path: Path, base: Path) -> None:
+    adapter = tiny_models.adapter(tmp_path, base)
+    judging = calibrate(adapter, recipe(base), ROWS)
+    assert Judging.read(adapter) == judging
+    found = scores(GemmaClassifier(str(base), adapter_path=adapter, dtype="float32"), ROWS)
+    assert sum(found) / len(found) == pytest.approx(0.25, abs=0.04)
+    assert 0.2 <= judging.threshold <= 0.5
+
+
+def test_an_older_calibration_has_no_part_in_a_new_one(tmp_path: Path, base: Path) -> None:
+    adapter = tiny_models.adapter(tmp_path, base)
+    first = calibrate(adapter, recipe(base), ROWS)
+    Judging(temperature=9.0, shift=5.0, threshold=0.1).write(adapter)
+    assert calibrate(adapter, recipe(base), ROWS) == first
+
+
+def test_texts_of_one_label_calibrate_nothing(tmp_path: Path, base: Path) -> None:
+    with pytest.raises(InputError, match="toxic and harmless"):
+        calibrate(tiny_models.adapter(tmp_path, base), recipe(base), [row for row in ROWS if row.toxic])
