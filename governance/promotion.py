@@ -30,7 +30,7 @@ from governance.services import Data, Wish
 from moderation.adapters import AT, promoted, takes_adapters
 from moderation.models import Adapter, Promotion
 from moderation.services import aliases
-from training.data import merged
+from training.data import LEARN, merged
 
 MAX_NOTE = 1000
 # Of more texts fewer resamples are drawn: gates decide on what was measured, and intervals are to be read.
@@ -94,18 +94,22 @@ def texts(adapter: Adapter, alias: str, data: Data | None) -> Data:
 
     Texts that either adapter learnt from are left out. InputError when none is left.
     """
-    rows = (
-        data.rows if data else [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in merged(reviewed_rows())]
-    )
+    data = data or _reviewed()
     held = promoted(alias)
     learnt = _learnt([adapter, *([held] if held else [])])
-    kept = [row for row in rows if digest(row.subject.text) not in learnt]
+    kept = [row for row in data.rows if digest(row.subject.text) not in learnt]
     if not kept:
-        raise InputError("The adapters learnt from all of these texts. Compare them on others.")
+        raise InputError("No text is left that neither adapter learnt from. Compare them on others.")
     asked = [Labelled(Subject(text, Stage.INPUT), False, CATEGORY) for text in probes()]
-    name = data.name if data else "what people decided on this site"
-    left = f", without {len(rows) - len(kept)} that were learnt from" if len(kept) < len(rows) else ""
-    return Data(f"{name}{left}"[:200], data.columns if data else {}, [*kept, *asked])
+    left = f", without {len(data.rows) - len(kept)} that were learnt from" if len(kept) < len(data.rows) else ""
+    return Data(f"{data.name}{left}"[:200], data.columns, [*kept, *asked])
+
+
+def _reviewed() -> Data:
+    """What people decided on, without what was chosen to be learnt from: that would flatter or shame whoever is measured."""
+    rows = merged(row for row in reviewed_rows() if row.use != LEARN)
+    labelled = [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in rows]
+    return Data("what people decided on this site", {}, labelled)
 
 
 def _learnt(adapters: Iterable[Adapter]) -> set[str]:

@@ -19,7 +19,7 @@ from governance.services import Data, Wish
 from moderation import adapters, services
 from moderation.models import Promotion
 from moderation.services import Choice
-from review.models import Queue
+from review.models import Queue, QueueItem
 from tests.governance.promoting import ALIAS, Make, compared, labelled, promoted
 from tests.review.conftest import Cast, review_next
 
@@ -75,7 +75,7 @@ def test_texts_that_were_learnt_from_are_left_out(make_adapter: Make) -> None:
     assert (old.n, new.learnt) == (90 + len(probes()), 0)
     assert "without 30 that were learnt from" in old.dataset
     of_all = make_adapter("all", "toxic rude", texts=[row.subject.text for row in labelled().rows])
-    with pytest.raises(InputError, match="learnt from all"):
+    with pytest.raises(InputError, match="neither adapter learnt from"):
         promotion.ask(of_all, alias=ALIAS, data=labelled(), actor="test")
 
 
@@ -103,6 +103,12 @@ def test_what_people_decided_is_what_it_is_compared_on(
     assert job.aliases == [ALIAS, f"{ALIAS}@mine"]
     assert job.dataset == "what people decided on this site"
     assert len(job.labelled) == len(probes()) + queue.items.count()
+    chosen = queue.items.order_by("pk").first()
+    assert chosen
+    queue.items.filter(pk=chosen.pk).update(origin=QueueItem.Origin.CHOSEN)
+    without = [row.subject.text for row in promotion.texts(mine, ALIAS, None).rows]
+    assert chosen.result.prompt not in without
+    assert len(without) == len(job.labelled) - 1
 
 
 def test_rolling_back_goes_step_by_step_to_what_held_before(make_adapter: Make) -> None:
