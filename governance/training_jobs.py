@@ -22,7 +22,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from audit.services import record
-from classifiers.errors import ConflictError, InputError
+from classifiers.errors import ConflictError, InputError, ProviderError
 from classifiers.hub import is_hub_id
 from classifiers.text import unstorable
 from governance import adapters, turns
@@ -34,11 +34,13 @@ from governance.services import Data
 from moderation.adapters import can_train, find_adapter, own_entry
 from moderation.models import Adapter
 from training.adapters import ADAPTER, CHECKPOINT, losses
-from training.data import Row, merged, split
+from training.data import SHARES, Row, merged, split
 from training.recipes import Recipe, from_reviews, going_on
 
 MAX_UNDER_WAY = 5
 TURN = 300.0  # seconds
+MOST_STEPS, MOST_APART = 20_000, 1000
+MOST_TRIES = 3  # to calibrate and measure an adapter within a task's time
 TOLD = 2.0  # seconds between two notes of how far it has come
 EMBEDDED = "embedded"
 PLACE = ("device", "dtype", "quantization", "threads")  # options of an alias that a recipe has too
@@ -56,24 +58,30 @@ def ask(
     **recipe: Any,
 ) -> TrainingJob:
     """Notes what is wanted, for ``work`` to do: an adapter of this name for a classifier, from labelled texts, or without any
-    from what people decided here. ``start`` names an adapter to go on from; ``recipe`` sets fields of Recipe where it is not to be as usual.
+    from what people decided here. ``start`` names an adapter to go on from; ``recipe`` sets fields of Recipe where it is not
+    to be as usual.
 
     InputError or ConflictError, and nothing is stored, for what could not be trained, measured or recorded.
     """
     if not can_train(alias):
         raise InputError(f"{alias[:100]} takes no adapters here. Those that do: {', '.join(trainable()) or 'none'}.")
-    rows = split(merged(_rows_of(data) if data else reviewed_rows()))
+    texts = merged(_rows_of(data) if data else reviewed_rows())
+    rows = split(texts, _shares(len(texts)))
     usual = Recipe() if data else from_reviews(len(rows["train"]))
     wanted = _recipe(usual, alias, start, base_model, recipe)
     plan = Plan(name, wanted, rows, data.name if data else REVIEWS, Path(), alias=alias)
     adapters.check(plan)
+    if (steps := wanted.steps(len(rows["train"]))) > MOST_STEPS:
+        raise InputError(
+            f"These would be {steps:,} steps; at most {MOST_STEPS:,} are made here. Raise batch, lower epochs, or set most_steps."
+        )
     with transaction.atomic():
         turns.check_room(TrainingJob, MAX_UNDER_WAY)
         if turns.light(TrainingJob).filter(name=name, state__in=turns.UNDER_WAY).exists():
             raise ConflictError(f"An adapter {name} is being trained already. Choose another name.")
         job = TrainingJob.objects.create(
             name=name, alias=alias, recipe=asdict(plan.recipe), dataset=plan.dataset, rows=_packed(rows), data=plan.data,
-            total=plan.recipe.steps(len(rows["train"])), created_by=actor, moved_at=timezone.now(),
+            total=steps, created_by=actor, moved_at=timezone.now(),
         )  # fmt: skip
         record("training.asked", actor=actor, target=job, data={"name": name, "alias": alias, "data": plan.data})
     return job
@@ -93,6 +101,12 @@ def seconds_left(job: TrainingJob) -> float | None:
 def trainable() -> list[str]:
     """The classifiers that adapters can be trained for."""
     return [alias for alias in sorted(settings.SAFETY_CLASSIFIERS) if can_train(alias)]
+
+
+def _shares(texts: int) -> dict[str, float]:
+    """Those of the command, as long as a worker can judge the parts beside the first within one task."""
+    apart = min(SHARES["held"], MOST_APART / max(texts, 1))
+    return {"train": 1 - 2 * apart, "tune": apart, "held": apart}
 
 
 def _rows_of(data: Data) -> list[Row]:
@@ -154,6 +168,7 @@ def _turn(job: TrainingJob, *, until: float) -> bool:
     if not made:  # else whoever made it was killed before it could say so
         if not _trained(job, plan, until=until):
             return turns.pause(job)
+        _try_to_measure(plan.folder)
         made = adapters.finish(plan, actor=job.created_by).adapter
     steps = len(made.training.losses)
     turns.finish(job, adapter=made, losses=made.training.losses, total=steps, done=steps)
@@ -177,6 +192,18 @@ def _trained(job: TrainingJob, plan: Plan, *, until: float) -> bool:
             if over:
                 return False
     return True
+
+
+def _try_to_measure(folder: Path) -> None:
+    """ProviderError when it was tried often enough: what is always killed in the middle would be begun anew for ever."""
+    tried = folder / "tried"
+    times = int(tried.read_text()) if tried.is_file() else 0
+    if times >= MOST_TRIES:
+        raise ProviderError(
+            f"The adapter is trained, but its worker was ended {times} times while it judged the held texts. Raise "
+            "AI_SAFETY_MONITOR_TASK_TIMEOUT, or train it by the command train_adapter."
+        )
+    tried.write_text(str(times + 1))
 
 
 def cancel(job: TrainingJob, *, actor: str) -> TrainingJob:

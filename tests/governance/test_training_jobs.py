@@ -158,6 +158,26 @@ def test_who_is_at_it_when_it_is_stopped_clears_up(monkeypatch: pytest.MonkeyPat
     assert not training_jobs.folder_of(job).exists()
 
 
+def test_what_is_always_killed_while_it_is_measured_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*arguments: Any, **options: Any) -> None:
+        raise turns.GivenUpError
+
+    monkeypatch.setattr(training_jobs.adapters, "finish", killed)
+    job = ask(most_steps=1)
+    for _ in range(training_jobs.MOST_TRIES + 1):
+        training_jobs.work(job)
+        TrainingJob.objects.filter(state="RUNNING").update(state="WAITING", holder="")
+    job.refresh_from_db()
+    assert job.state == "FAILED"
+    assert "ended 3 times while it judged the held texts" in job.error
+
+
+def test_what_is_held_can_be_judged_in_a_task() -> None:
+    shares = training_jobs._shares(100_000)
+    assert shares == pytest.approx({"train": 0.98, "tune": 0.01, "held": 0.01})
+    assert training_jobs._shares(90) == pytest.approx({"train": 0.8, "tune": 0.1, "held": 0.1})
+
+
 def test_a_model_that_cannot_be_had_fails_it_with_its_sentence(base: Path, tmp_path: Path, settings: Any) -> None:
     gone = shutil.copytree(base, tmp_path / "gone")
     settings.SAFETY_CLASSIFIERS["gemma"]["OPTIONS"]["base_model"] = str(gone)
@@ -181,6 +201,7 @@ def test_a_model_that_cannot_be_had_fails_it_with_its_sentence(base: Path, tmp_p
         ({"base_model": "/etc"}, "a model of the hub"),
         ({"base_model": "samples/prompts.jsonl"}, "a model of the hub"),
         ({"rank": 0}, "1 at least"),
+        ({"epochs": 20_000.0}, "at most 20,000 are made here"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_stored(given: dict[str, Any], says: str) -> None:
