@@ -15,8 +15,8 @@ from governance.hyper import HYPER, Hyper
 from governance.promotion import promotable
 from governance.services import MAX_NAME, Data, Wish
 from governance.training_jobs import trainable
+from moderation.adapters import COMES_ALONG, newest
 from moderation.adapters import MAX_NAME as MAX_ADAPTER
-from moderation.adapters import newest
 from moderation.models import Adapter
 from moderation.services import names
 
@@ -174,7 +174,9 @@ class TrainingForm(LabelledForm):
         fields: Any = self.fields
         fields["file"].required = False
         fields["alias"].choices = [(alias, alias) for alias in trainable()]
-        fields["start"].choices = [("", "nothing: it is new"), *((name, name) for name in newest())]
+        comes_along = {COMES_ALONG: "the one that comes with the embedded Gemma"}
+        named = comes_along | {name: name for name in newest()}
+        fields["start"].choices = [("", "nothing: it is new"), *named.items()]
         fields |= {each.name: _hyper(each) for each in HYPER}
 
     def clean(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from governance.hyper import BROUGHT
 from governance.models import TrainingJob
 from governance.reviewed import reviewed_rows
 from governance.services import Data
-from moderation.adapters import can_train, find_adapter, own_entry
+from moderation.adapters import adapter_folder, can_train, own_entry
 from moderation.models import Adapter
 from training.adapters import ADAPTER, CHECKPOINT, losses
 from training.data import SHARES, Row, merged, split
@@ -120,10 +120,10 @@ def _recipe(usual: Recipe, alias: str, start: str, base_model: str, given: Mappi
     place = {name: options[name] for name in PLACE if name in options}
     recipe = replace(usual, base_model=base_model or own, **{**place, **given})
     if start:
-        adapter = find_adapter(start)
+        folder = adapter_folder(start)
         if base_model or given.keys() & {*BROUGHT}:
             raise InputError(f"The adapter {start} brings its base model, {', '.join(BROUGHT)}. Leave those out.")
-        return going_on(recipe, Path(adapter.folder))
+        return going_on(recipe, folder)
     if recipe.base_model not in (own, EMBEDDED) and (unstorable(base_model) or not _of_hub(base_model)):
         raise InputError(f"The base model is {EMBEDDED}, {own}, or a model of the hub (owner/name).")
     return recipe

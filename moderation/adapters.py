@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -14,10 +15,12 @@ from django.db.models import Max
 from django.utils.module_loading import import_string
 
 from classifiers.errors import InputError, NotFoundError
+from classifiers.providers.gemma import EMBEDDED_ADAPTER
 from classifiers.text import unstorable
 from moderation.models import Adapter, Promotion
 
 AT = "@"
+COMES_ALONG = "embedded"
 MAX_NAME, MAX_SHOWN = 60, 50
 NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
 
@@ -39,6 +42,20 @@ def find_adapter(name: str) -> Adapter:
         hint = f" Did you mean {close[0]}?" if close else ""
         raise NotFoundError(f"There is no adapter {name[:MAX_NAME]!r}.{hint} Known: {', '.join(known) or 'none'}.")
     return adapter
+
+
+def adapter_folder(name: str) -> Path:
+    """Where an adapter lies: a recorded one, or the one that comes with the embedded model. NotFoundError for another name."""
+    if name == COMES_ALONG and not Adapter.objects.filter(name=name).exists():
+        return EMBEDDED_ADAPTER
+    return Path(find_adapter(name).folder)
+
+
+def usual_start(alias: str) -> str:
+    """The adapter that an alias judges with now, by name; empty when it has none."""
+    if held := promoted(alias):
+        return held.name
+    return COMES_ALONG if own_entry(alias).get("OPTIONS", {}).get("base_model") == COMES_ALONG else ""
 
 
 def newest() -> list[str]:

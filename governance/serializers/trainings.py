@@ -58,7 +58,7 @@ class NewTraining(serializers.Serializer):
         max_length=MAX_ADAPTER,
         allow_blank=True,
         default="",
-        help_text="The adapter that it starts from, which brings its base model, rank, alpha and layers.",
+        help_text="The adapter that it starts from (embedded: that of the embedded Gemma), which brings its base model, rank, alpha and layers.",
     )
     base_model = serializers.CharField(
         max_length=200,

@@ -18,6 +18,7 @@ from governance.forms import TrainingForm
 from governance.models import TrainingJob
 from governance.views.adapters import SEE
 from governance.views.pages import show
+from moderation.adapters import usual_start
 from review.rights import actor, need
 
 TRAIN = "train adapters"
@@ -27,7 +28,8 @@ TRAIN = "train adapters"
 def new(request: HttpRequest) -> HttpResponse:
     need(request.user, "moderation.train_adapter", TRAIN)
     if request.method != "POST":
-        initial = {"start": request.GET.get("start", ""), "learn_from": "reviews"}
+        usual = next(map(usual_start, training_jobs.trainable()), "")
+        initial = {"start": request.GET.get("start", usual), "learn_from": "reviews"}
         return show(request, "train.html", {"title": "Train an adapter", "form": TrainingForm(initial=initial)})
     form = TrainingForm(request.POST, request.FILES)
     if job := _asked(form, by=actor(request.user)):

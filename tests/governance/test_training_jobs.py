@@ -18,6 +18,7 @@ from django_q.models import OrmQ
 from audit.models import AuditEvent
 from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.labelled import Labelled
+from classifiers.providers.gemma import EMBEDDED_ADAPTER
 from classifiers.types import Label, Stage, Subject
 from governance import tasks, training_jobs, turns
 from governance.models import Evaluation, TrainingJob
@@ -230,6 +231,16 @@ def test_it_goes_on_from_another() -> None:
     training_jobs.work(job)
     job.refresh_from_db()
     assert (job.state, job.error) == ("DONE", "")
+
+
+def test_it_goes_on_from_the_one_that_comes_along() -> None:
+    given = {name: value for name, value in QUICK.items() if name != "rank"}
+    job = training_jobs.ask(labelled(), name="ours", actor="user:lena", start="embedded", **given)
+    assert job.recipe["start"] == str(EMBEDDED_ADAPTER)
+    assert (job.recipe["base_model"], job.recipe["rank"]) == ("embedded", 8)
+    Adapter.objects.create(name="embedded", digest="d", folder="/gone", base_model="embedded", created_by="test")
+    with pytest.raises(InputError, match="/gone is no LoRA adapter"):
+        training_jobs.ask(labelled(), name="theirs", actor="user:lena", start="embedded", **given)
 
 
 def test_from_reviews_it_learns_as_suits_so_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,15 @@ def test_an_adapter_is_read_with_all_that_its_card_says(lena: Client, tmp_path: 
     assert 'value="mine" selected' in told(lena, f"{NEW}?start=mine")
 
 
+def test_it_starts_from_what_the_classifier_judges_with_unless_told_otherwise(lena: Client, settings: Any) -> None:
+    assert 'value="" selected' in told(lena, NEW)
+    settings.SAFETY_CLASSIFIERS["gemma"]["OPTIONS"] |= {"base_model": "embedded"}
+    assert 'value="embedded" selected' in told(lena, NEW)
+    made = Adapter.objects.create(name="ours", digest="d", folder="/x", base_model="embedded", created_by="test")
+    Promotion.objects.create(alias="gemma", adapter=made, created_by="test")
+    assert 'value="ours" selected' in told(lena, NEW)
+
+
 def test_an_adapter_without_a_training_on_record_is_shown(lena: Client) -> None:
     made = Adapter.objects.create(name="x", digest="d", folder="/x", base_model="b", card="<i>", created_by="test")
     assert "is not on record" in told(lena, f"{LIST}{made.pk}/")

@@ -28,13 +28,13 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from audit.management.base import SafetyCommand
-from classifiers.errors import InputError
+from classifiers.errors import InputError, NotFoundError
 from classifiers.labelled import Columns
 from classifiers.sources import PromptSource
 from governance import adapters
 from governance.adapters import Plan
 from governance.reviewed import reviewed_rows
-from moderation.models import Adapter
+from moderation.adapters import adapter_folder
 from training import data, embedded
 from training.adapters import Step
 from training.cards import shown
@@ -103,7 +103,9 @@ class Command(SafetyCommand):
 def _recipe_arguments(parser: CommandParser) -> None:
     group = parser.add_argument_group("the recipe")
     group.add_argument(
-        "--from-adapter", metavar="NAME_OR_FOLDER", help="go on from this adapter, with its base model, rank and layers"
+        "--from-adapter",
+        metavar="NAME_OR_FOLDER",
+        help="go on from this adapter (embedded: that of the embedded model), with its base model, rank and layers",
     )
     kinds: dict[str, type] = {name: type(getattr(Recipe(), name)) for name in HYPER} | {
         "threads": int,
@@ -128,8 +130,10 @@ def _recipe(texts: int, **options: Any) -> Recipe:
 
 
 def _folder(adapter: str) -> Path:
-    recorded = Adapter.objects.filter(name=adapter).first()
-    return Path(recorded.folder) if recorded else Path(adapter).resolve()
+    try:
+        return adapter_folder(adapter)
+    except NotFoundError:
+        return Path(adapter).resolve()
 
 
 def _dataset(**options: Any) -> str:

@@ -47,7 +47,11 @@ class Command(SafetyCommand):
         )
         group = parser.add_argument_group("which models, where not those in settings")
         group.add_argument("--gemma-base-model", metavar="MODEL", help="a hub id, a folder, a GGUF file, or embedded")
-        group.add_argument("--gemma-adapter-path", metavar="FOLDER", help="a LoRA adapter trained on that model, or none (default: embedded has its own)")
+        group.add_argument(
+            "--gemma-adapter-path",
+            metavar="FOLDER",
+            help="a LoRA adapter trained on that model, or none (default: embedded has its own)",
+        )
         group.add_argument("--local-answer-model", metavar="MODEL", help="of the local generator; the same forms")
 
     def run(self, *, bind: str, **options: Any) -> None:
