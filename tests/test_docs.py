@@ -59,6 +59,8 @@ def test_switches_that_are_named_exist(page: Path) -> None:
         "--data",
         "--seeds",
         "--sentences",
+        "--adapter",
+        "--rounds",
     }  # of docker compose, of benchmarks and of training
     known |= {"--enable-prefix-caching", "--tensor-parallel-size"}  # of vLLM
     known |= {option for command in OURS for option in options(command)}
