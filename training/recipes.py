@@ -59,7 +59,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if min(self.rank, self.batch, self.accumulation, self.max_tokens, self.look_every, self.save_every) < 1:
             raise InputError("Rank, batch, accumulation, max_tokens, look_every and save_every are 1 at least.")
-        if self.epochs <= 0 or self.learning_rate <= 0 or not 0 <= self.smoothing < 1 or not 0 <= self.dropout < 1:
+        if not (self.epochs > 0 and self.learning_rate > 0 and 0 <= self.smoothing < 1 and 0 <= self.dropout < 1):
             raise InputError("Epochs and learning rate are above 0; smoothing and dropout lie from 0 up to below 1.")
 
     def steps(self, texts: int) -> int:

@@ -64,6 +64,9 @@ def test_an_act_that_comes_again_counts_once(lena: Program) -> None:
         ({"name": "my adapter"}, 400, "name"),
         ({"recipe": {"rank": 65}}, 400, "rank"),
         ({"recipe": {"device": "cuda"}}, 400, "device"),
+        ({"recipe": {"epochs": "nan"}}, 400, "must be a number"),
+        ({"alias": "gemma@mine"}, 422, "takes no adapters"),
+        ({"start": "\0"}, 422, "Null characters"),
     ],
 )
 def test_what_cannot_be_is_refused(lena: Program, body: dict[str, Any], status: int, says: str) -> None:

@@ -202,6 +202,7 @@ def test_a_model_that_cannot_be_had_fails_it_with_its_sentence(base: Path, tmp_p
         ({"base_model": "/etc"}, "a model of the hub"),
         ({"base_model": "samples/prompts.jsonl"}, "a model of the hub"),
         ({"rank": 0}, "1 at least"),
+        ({"epochs": float("nan")}, "Epochs and learning rate"),
         ({"epochs": 20_000.0}, "at most 20,000 are made here"),
     ],
 )
