@@ -10,7 +10,7 @@ Examples:
 
 python manage.py train_adapter adapters/mine --dataset-id comments.csv --text-column comment_text --label-column toxic
 
-python manage.py train_adapter adapters/ours --reviews --base-model google/gemma-2b-it
+python manage.py train_adapter adapters/ours --reviews --from-adapter embedded
 
 python manage.py train_adapter adapters/embedded --embedded ../shared/data
 """
