@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from audit.services import record
 from classifiers.curves import Aim
 from classifiers.errors import ConflictError, InputError
 from classifiers.labelled import Labelled
-from classifiers.measuring import Picked
+from classifiers.measuring import Picked, Said
 from classifiers.models import folder_digest
 from classifiers.providers.gemma import Judging
 from classifiers.types import Stage, Subject, digest
@@ -78,16 +78,20 @@ def check(plan: Plan) -> None:
         raise ConflictError(f"There is an adapter {plan.name} already. Choose another name.")
 
 
-def finish(plan: Plan, *, actor: str) -> TrainingRun:
-    """Calibrates the adapter, measures it on the held rows, writes its card, and records all of it. ConflictError when it is known."""
+def finish(plan: Plan, *, actor: str, then: Callable[[TrainingRun], None] | None = None) -> TrainingRun:
+    """Calibrates the adapter, measures it on the held rows, writes its card, and records all of it. ConflictError when it is known.
+
+    ``then`` is called with the record before it holds: what it raises leaves nothing recorded.
+    """
     folder = (plan.folder / ADAPTER).resolve()
     judging = calibrate(folder, plan.recipe, plan.calibrating)
     known = Adapter.objects.filter(digest=folder_digest(folder)).first()
     if known:
         raise ConflictError(f"This training gave the adapter {known} again, byte for byte. It is recorded already.")
-    evaluation = _measured(plan, judging, folder, actor=actor)
+    evaluation, said = _measured(plan, judging, folder)
     card = write_card(folder, name=plan.name, about=_about(plan, folder, evaluation), evaluation=_shown(evaluation))
     with transaction.atomic():
+        services.store(evaluation, said, actor=actor)
         adapter = Adapter.objects.create(
             name=plan.name, digest=folder_digest(folder), folder=str(folder), card=card, created_by=actor,
             base_model=plan.recipe.base_model, base_revision=evaluation.version.revision if evaluation.version else "",
@@ -97,6 +101,8 @@ def finish(plan: Plan, *, actor: str) -> TrainingRun:
             texts=_learnt(plan), losses=losses(plan.folder), created_by=actor,
         )  # fmt: skip
         record("adapter.trained", actor=actor, target=adapter, data={"digest": adapter.digest, "data": plan.data})
+        if then:
+            then(run)
     return run
 
 
@@ -106,8 +112,9 @@ def _learnt(plan: Plan) -> list[str]:
     return sorted({*(digest(row.text) for row in plan.rows["train"]), *(before.texts if before else ())})
 
 
-def _measured(plan: Plan, judging: Judging, folder: Path, *, actor: str) -> Evaluation:
-    """By a classifier of its own, whose memory is free again then; the threshold was chosen apart from the held rows."""
+def _measured(plan: Plan, judging: Judging, folder: Path) -> tuple[Evaluation, Sequence[Said]]:
+    """By a classifier of its own, whose memory is free again then; the threshold was chosen apart from the held rows. Not stored
+    yet."""
     provider, info = own_classifier(plan.alias, base_model=plan.recipe.base_model, adapter_path=str(folder))
     rows = [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in plan.rows["held"]]
     data, wish = Data(f"{plan.dataset}, held part", {}, rows), Wish(f"{plan.name} on its held texts")
@@ -117,7 +124,7 @@ def _measured(plan: Plan, judging: Judging, folder: Path, *, actor: str) -> Eval
     )
     shown = {name: evaluation.figures[name] for name in ("f1", "precision", "recall", "false_positive_rate")}
     evaluation.threshold = Picked(Aim("f1"), judging.threshold, len(plan.calibrating), shown).as_json()
-    return services.store(evaluation, said, actor=actor)
+    return evaluation, said
 
 
 def _about(plan: Plan, folder: Path, evaluation: Evaluation) -> dict[str, Any]:

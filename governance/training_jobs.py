@@ -28,12 +28,11 @@ from classifiers.text import unstorable
 from governance import adapters, turns
 from governance.adapters import Plan
 from governance.hyper import BROUGHT
-from governance.models import TrainingJob
+from governance.models import TrainingJob, TrainingRun
 from governance.reviewed import reviewed_rows
 from governance.services import Data
 from moderation.adapters import adapter_folder, can_train, own_entry
-from moderation.models import Adapter
-from training.adapters import ADAPTER, CHECKPOINT, losses
+from training.adapters import CHECKPOINT, losses
 from training.data import SHARES, Row, merged, split
 from training.recipes import Recipe, from_reviews, going_on
 
@@ -164,16 +163,17 @@ def work(job: TrainingJob, *, seconds: float = TURN) -> bool:
 
 def _turn(job: TrainingJob, *, until: float) -> bool:
     plan = plan_of(job)
-    made = Adapter.objects.filter(folder=str((plan.folder / ADAPTER).resolve())).first()
-    if not made:  # else whoever made it was killed before it could say so
-        if not _trained(job, plan, until=until):
-            return turns.pause(job)
-        _try_to_measure(plan.folder)
-        made = adapters.finish(plan, actor=job.created_by).adapter
-    steps = len(made.training.losses)
-    turns.finish(job, adapter=made, losses=made.training.losses, total=steps, done=steps)
+    if not _trained(job, plan, until=until):
+        return turns.pause(job)
+    _try_to_measure(plan.folder)
+    adapters.finish(plan, actor=job.created_by, then=lambda made: _end(job, made))  # both, or neither if it was stopped
     (plan.folder / CHECKPOINT).unlink(missing_ok=True)
     return False
+
+
+def _end(job: TrainingJob, made: TrainingRun) -> None:
+    steps = len(made.losses)
+    turns.finish(job, adapter=made.adapter, losses=made.losses, total=steps, done=steps)
 
 
 def _trained(job: TrainingJob, plan: Plan, *, until: float) -> bool:

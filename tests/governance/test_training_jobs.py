@@ -20,7 +20,7 @@ from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.labelled import Labelled
 from classifiers.providers.gemma import EMBEDDED_ADAPTER
 from classifiers.types import Label, Stage, Subject
-from governance import tasks, training_jobs, turns
+from governance import adapters, tasks, training_jobs, turns
 from governance.models import Evaluation, TrainingJob
 from governance.services import Data
 from moderation import services as moderation
@@ -157,6 +157,21 @@ def test_who_is_at_it_when_it_is_stopped_clears_up(monkeypatch: pytest.MonkeyPat
     assert not training_jobs.work(job, seconds=0)
     assert training_jobs.find_job(job.pk).state == "CANCELLED"
     assert not training_jobs.folder_of(job).exists()
+
+
+def test_stopped_while_it_is_measured_it_leaves_nothing_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, write_card = ask(most_steps=1), adapters.write_card
+
+    def stopped_meanwhile(*arguments: Any, **options: Any) -> str:
+        training_jobs.cancel(training_jobs.find_job(job.pk), actor="user:lena")
+        return write_card(*arguments, **options)
+
+    monkeypatch.setattr(adapters, "write_card", stopped_meanwhile)
+    assert not training_jobs.work(job)
+    assert training_jobs.find_job(job.pk).state == "CANCELLED"
+    assert not training_jobs.folder_of(job).exists()
+    assert not Adapter.objects.exists()
+    assert not Evaluation.objects.exists()
 
 
 def test_what_is_always_killed_while_it_is_measured_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
