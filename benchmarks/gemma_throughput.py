@@ -1,7 +1,7 @@
 """How fast first-token scoring is against the two plain ways to get a label out of the same model, and whether a text gets the
 same score in a batch as alone.
 
-    python -m benchmarks.gemma_throughput [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16] [--adapter FOLDER]
+    python -m benchmarks.gemma_throughput [prompts.jsonl] [--texts 96] [--threads 2] [--dtype bfloat16] [--adapter FOLDER|none]
 
 All three read the same full prompts with the embedded Gemma, in one process, precision and thread count. They take
 turns in rounds, so that whatever else the machine does hits all alike; a figure is the median ratio of the rounds.
@@ -55,7 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     parser.add_argument("--token-budget", type=int, default=2048)
-    parser.add_argument("--adapter", type=Path, help="the folder of an adapter (default: what the embedded Gemma has)")
+    parser.add_argument("--adapter", help="the folder of an adapter, or none (default: what the embedded Gemma has)")
     return parser.parse_args()
 
 

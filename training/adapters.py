@@ -8,6 +8,7 @@ The same code runs on one CPU and, under ``accelerate launch``, on many GPUs.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Generator, Sequence
@@ -44,7 +45,8 @@ def train(recipe: Recipe, rows: Sequence[Row], tuning: Sequence[Row], folder: Pa
     before leaves a checkpoint.
 
     A folder with a checkpoint of the same training goes on from there, to the same losses. Raises InputError for rows that
-    nothing can be learnt from, ConflictError when the folder holds another training, ProviderError as the classifier does.
+    nothing can be learnt from, ConflictError when the folder holds another training, ProviderError as the classifier does, and
+    when the loss is no number any more.
     """
     training = _Training(recipe, rows, tuning, folder)
     training.begin()
@@ -117,6 +119,11 @@ class _Training:
         looked = None
         if self.number % self.recipe.look_every == 0 or self.number == self.last:
             looked = self._look()
+        if not math.isfinite(loss) or not math.isfinite(looked or 0.0):
+            raise ProviderError(
+                f"The loss of step {self.number} is no number any more: the training ran away. Lower learning_rate, or train "
+                "in float32."
+            )
         step = Step(self.number, self.last, loss, time.perf_counter() - start, looked)
         self._log(step)
         if self.number % self.recipe.save_every == 0 or self.number == self.last:

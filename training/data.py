@@ -48,7 +48,8 @@ def from_file(source: PromptSource, columns: Columns, *, weight: float = 1.0) ->
 def merged(rows: Iterable[Row]) -> list[Row]:
     """Each text once, in order of first sight, with the label that weighs more and the weight it has more.
 
-    Texts whose labels weigh the same are left out: nobody knows what they are. InputError for a weight that is not above 0.
+    Texts whose labels weigh the same are left out: nobody knows what they are. A text that was once picked to measure is for
+    that, else one that was picked to be learnt from is for that. InputError for a weight that is not above 0.
     """
     first: dict[str, Row] = {}
     votes: defaultdict[str, list[Row]] = defaultdict(list)
@@ -110,10 +111,11 @@ def _decided(row: Row, votes: Sequence[Row]) -> Row | None:
     if len(votes) == 1:
         return row
     weights = {label: sum(vote.weight for vote in votes if vote.toxic is label) for label in (False, True)}
+    use = max((vote.use for vote in votes), key=("", LEARN, MEASURE).index)
     more = weights[True] - weights[False]
     agreed = not (weights[True] and weights[False])
     weight = max(vote.weight for vote in votes) if agreed else abs(more)
-    return replace(row, toxic=more > 0, weight=weight) if more else None
+    return replace(row, toxic=more > 0, weight=weight, use=use) if more else None
 
 
 def _together(rows: Sequence[Row]) -> list[str]:

@@ -57,8 +57,12 @@ class Recipe:
     start_digest: str | None = None
 
     def __post_init__(self) -> None:
-        if min(self.rank, self.batch, self.accumulation, self.max_tokens, self.look_every, self.save_every) < 1:
-            raise InputError("Rank, batch, accumulation, max_tokens, look_every and save_every are 1 at least.")
+        most = 1 if self.most_steps is None else self.most_steps
+        counts = (self.rank, self.alpha, self.batch, self.accumulation, self.max_tokens, self.patience, most)
+        if min(*counts, self.look_every, self.save_every) < 1:
+            raise InputError(
+                "Rank, alpha, batch, accumulation, max_tokens, patience, most_steps, look_every and save_every are 1 at least."
+            )
         if not (self.epochs > 0 and self.learning_rate > 0 and 0 <= self.smoothing < 1 and 0 <= self.dropout < 1):
             raise InputError("Epochs and learning rate are above 0; smoothing and dropout lie from 0 up to below 1.")
 
@@ -77,7 +81,7 @@ def from_reviews(texts: int) -> Recipe:
     times and looked at once each, without an early end, for on some thirty tuning texts the loss goes up and down
     (docs/quality.md, "Learning from reviewers")."""
     return Recipe(
-        batch=16, epochs=5.0, warmup=0.1, smoothing=0.05, look_every=max(10, texts // 16), patience=5, save_every=10
+        batch=16, epochs=5.0, warmup=0.1, smoothing=0.05, look_every=max(10, texts // 16), patience=6, save_every=10
     )
 
 

@@ -24,7 +24,7 @@ from classifiers.types import Label, Stage, Subject
 from tests.classifiers import tiny_models
 from training.adapters import ABOUT, ADAPTER, CHECKPOINT, Step, losses, train
 from training.data import Row
-from training.recipes import Recipe, epoch_batches, going_on
+from training.recipes import Recipe, epoch_batches, from_reviews, going_on
 
 pytest.importorskip("torch")
 
@@ -101,6 +101,28 @@ def test_training_ends_when_the_tuning_rows_no_longer_gain(base: Path, tmp_path:
     assert len(steps) < steps[0].of
     looks = [step.tuning_loss for step in steps if step.tuning_loss is not None]
     assert looks.index(min(looks)) == len(looks) - 3
+
+
+@pytest.mark.parametrize("look_every", [1, 100])
+def test_a_training_that_runs_away_ends_in_a_sentence_and_leaves_no_adapter(
+    base: Path, tmp_path: Path, look_every: int
+) -> None:
+    with pytest.raises(ProviderError, match="Lower learning_rate"):
+        trained(base, tmp_path, learning_rate=1e30, look_every=look_every)
+    assert not (tmp_path / ADAPTER).exists()
+    assert all(math.isfinite(line["loss"]) for line in losses(tmp_path))
+
+
+@pytest.mark.parametrize("texts", [1, 30, 161, 170, 240, 1000])
+def test_a_training_from_reviews_has_no_early_end_though_nothing_is_gained(texts: int) -> None:
+    recipe = from_reviews(texts)
+    assert -(-recipe.steps(texts) // recipe.look_every) <= recipe.patience
+
+
+@pytest.mark.parametrize("options", [{"patience": 0}, {"alpha": 0}, {"most_steps": 0}, {"most_steps": -5}, {"rank": 0}])
+def test_a_recipe_by_which_nothing_would_be_learnt_is_none(options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="1 at least"):
+        Recipe(**options)
 
 
 def test_training_may_end_before_its_schedule_does(base: Path, tmp_path: Path) -> None:

@@ -90,6 +90,12 @@ def test_a_text_that_comes_twice_counts_no_more_than_once() -> None:
     assert merged([Row("a", True, 0.5), Row("A", True, 0.8)]) == [Row("a", True, 0.8)]
 
 
+@pytest.mark.parametrize(("uses", "use"), [(("", LEARN), LEARN), ((LEARN, MEASURE), MEASURE), (("", MEASURE), MEASURE)])
+def test_of_a_text_that_comes_twice_what_one_of_both_was_picked_for_holds(uses: tuple[str, str], use: str) -> None:
+    for picked in (uses, uses[::-1]):
+        assert merged([Row("a", True, use=each) for each in picked]) == [Row("a", True, use=use)]
+
+
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf")])
 def test_a_weight_is_above_nothing(weight: float) -> None:
     with pytest.raises(InputError, match="above 0"):
