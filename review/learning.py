@@ -96,16 +96,17 @@ def _choose(queue: Queue, free: ResultQuerySet, most: int, *, near: ResultQueryS
     numbers = list(lessons)
     best = [numbers[place] for place in selection.shortlist([lessons[pk].bits for pk in numbers], most)]
     texts = _texts(best, {pk: lessons[pk].stage for pk in best})
-    beside = _texts(list(near.values_list("pk", flat=True)), {})
+    drawn = list(near.values_list("pk", flat=True))
+    beside = _texts(drawn, dict.fromkeys(drawn, queue.asked[0]))
     bits = [lessons[pk].bits for pk in best]
     taken = selection.chosen(bits, selection.vectors(texts), most, near=selection.vectors(beside))
     return [best[place] for place in taken]
 
 
 def _texts(numbers: Sequence[int], stages: Mapping[int, Stage]) -> list[str]:
-    """The text of each, in order, at its stage: the prompt where none is named."""
+    """The text of each, in order, at its stage."""
     found = Result.objects.only("prompt", "answer").in_bulk(list(numbers))
-    return [text_of(found[pk], stages.get(pk, Stage.INPUT)) or "" for pk in numbers]
+    return [text_of(found[pk], stages[pk]) or "" for pk in numbers]
 
 
 def _lessons(queue: Queue, free: ResultQuerySet) -> dict[int, Lesson]:

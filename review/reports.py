@@ -23,7 +23,7 @@ from classifiers.errors import ForbiddenError, InputError
 from classifiers.evaluation import wilson
 from classifiers.types import Stage
 from moderation.models import ClassifierVersion
-from review.models import QueueItem, Review
+from review.models import Queue, QueueItem, Review
 from review.rights import Person, actor
 from review.scopes import within
 from runs.exports import cell
@@ -37,12 +37,10 @@ Said: TypeAlias = tuple[str | None, str | None]
 Tally: TypeAlias = Counter[tuple[str, tuple[Said, ...]]]
 PINNING = ("pk", "alias", "provider", "model", "revision", "adapter_digest")
 IN_QUEUES = QueueItem.objects.filter(result=OuterRef("pk"))
-DRAWN = Exists(IN_QUEUES.filter(origin__in=(QueueItem.Origin.SAMPLE, QueueItem.Origin.RANDOM)))
 # Reviewed for being hard, and for nothing else: they tell nothing of how often the machine is wrong.
 HARD = Exists(IN_QUEUES.filter(origin=QueueItem.Origin.CHOSEN)) & ~Exists(
     IN_QUEUES.exclude(origin=QueueItem.Origin.CHOSEN)
 )
-WAY = Case(When(DRAWN, then=Value("drawn")), When(HARD, then=Value("hard")), default=Value("picked"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +220,7 @@ def _reviewed(since: datetime, until: datetime) -> Tally:
     what the machine said and what people decided (None: nothing).
     """
     columns = [f"{stage}_{kind}" for stage in STAGES for kind in ("label", "provenance")]
-    rows = Result.objects.reviewed().filter(within("reviewed_at", since, until)).order_by().annotate(way=WAY)
+    rows = Result.objects.reviewed().filter(within("reviewed_at", since, until)).order_by().annotate(way=_way())
     rows = rows.values(*columns, *(f"human_{stage}_label" for stage in STAGES), "way").annotate(n=Count("pk"))
     tally: Tally = Counter()
     for row in rows:
@@ -231,6 +229,17 @@ def _reviewed(since: datetime, until: datetime) -> Tally:
         said = tuple(zip((row[f"{stage}_label"] for stage in STAGES), people, strict=True))
         tally[row["way"], said] += row["n"]
     return tally
+
+
+def _way() -> Case:
+    """How a result came to be reviewed. A random share speaks for what the filter of its queue finds, and for all that was
+    judged only where the filter is no narrower than a run; otherwise it was picked by that filter.
+    """
+    choosing = Queue.objects.exclude(learner="").values_list("pk", "filters")
+    whole = [pk for pk, filters in choosing if filters.keys() <= {"run"}]
+    sampled = Q(origin=QueueItem.Origin.SAMPLE) | Q(origin=QueueItem.Origin.RANDOM, queue__in=whole)
+    drawn = Exists(IN_QUEUES.filter(sampled))
+    return Case(When(drawn, then=Value("drawn")), When(HARD, then=Value("hard")), default=Value("picked"))
 
 
 def _overridden(tally: Tally) -> int:

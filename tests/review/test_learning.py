@@ -146,6 +146,16 @@ class TestRandomShare:
         fair = QueueItem.objects.honest().filter(result__in=Result.objects.reviewed())
         assert {item.result for item in fair} == {reviewed, new}
 
+    def test_answers_are_kept_away_from_those_that_were_drawn(self, run: Run, choose: Callable[..., Queue]) -> None:
+        answers = {"one and the same": 0.5, "quite another": 0.3}
+        for place, answer in enumerate([*answers, "one and the same"]):
+            given = {"answer": answer, "output_label": "SAFE", "output_score": answers[answer]}
+            make_results(run, [{"prompt": WORDS[place], **given}])
+        for _ in range(5):  # whichever is drawn
+            queue = choose(size=2, random_percent=50, stages="OUTPUT")
+            assert {result.answer for result in came(queue, "RANDOM") | came(queue, "CHOSEN")} == {*answers}
+            queue.items.all().delete()
+
     def test_figures_count_it_alone(self, run: Run, choose: Callable[..., Queue]) -> None:
         right = make_results(run, [flagged(**said("TOXIC"))] * 3 + [said("SAFE")] * 5 + [said("TOXIC")])
         hard = make_results(run, [flagged(**said("SAFE"))] * 7)

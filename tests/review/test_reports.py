@@ -106,12 +106,22 @@ def test_what_was_chosen_for_being_hard_tells_no_rate(run: Run, cast: Cast) -> N
     plain = make_results(run, [flagged(**said("TOXIC"))] * 3 + [flagged(**said("SAFE"))])
     hard = make_results(run, [flagged(**said("SAFE"))] * 5 + [said("TOXIC")] * 5)
     drawn = make_results(run, [said("TOXIC")] + [said("SAFE")] * 4)
-    queue = Queue.objects.create(name="q", created_by="lena")
+    queue = Queue.objects.create(name="q", created_by="lena", learner="judge", filters={"run": str(run.pk)})
     make_items(queue, hard, origin="CHOSEN")
     make_items(queue, drawn, origin="RANDOM")
     make_items(Queue.objects.create(name="all flagged", created_by="lena"), plain)
     rates = {(rate.stage, rate.kind): rate.share for rate in report(cast).rates}
     assert rates["input", "flagged"] == wilson(1, 4)
+    assert rates["input", "not flagged, drawn at random"] == wilson(1, 5)
+
+
+def test_a_random_share_of_what_a_filter_finds_speaks_for_nothing_else(run: Run, cast: Cast) -> None:
+    drawn = make_results(run, [said("TOXIC")] + [said("SAFE")] * 4)
+    found = make_results(run, [said("TOXIC", prompt="kill")] * 9)
+    for filters, results in (({}, drawn), ({"run": str(run.pk), "q": "kill"}, found)):
+        queue = Queue.objects.create(name=f"of {filters}", created_by="lena", learner="judge", filters=filters)
+        make_items(queue, results, origin="RANDOM")
+    rates = {(rate.stage, rate.kind): rate.share for rate in report(cast).rates}
     assert rates["input", "not flagged, drawn at random"] == wilson(1, 5)
 
 
