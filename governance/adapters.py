@@ -84,11 +84,12 @@ def finish(plan: Plan, *, actor: str, then: Callable[[TrainingRun], None] | None
     ``then`` is called with the record before it holds: what it raises leaves nothing recorded.
     """
     folder = (plan.folder / ADAPTER).resolve()
-    judging = calibrate(folder, plan.recipe, plan.calibrating)
+    judging, fitted = calibrate(folder, plan.recipe, plan.calibrating, plan.rows["train"])
     known = Adapter.objects.filter(digest=folder_digest(folder)).first()
     if known:
         raise ConflictError(f"This training gave the adapter {known} again, byte for byte. It is recorded already.")
-    evaluation, said = _measured(plan, judging, folder)
+    evaluation, said = _measured(plan, folder)
+    evaluation.threshold = _chosen(judging, fitted, evaluation)
     card = write_card(folder, name=plan.name, about=_about(plan, folder, evaluation), evaluation=_shown(evaluation))
     with transaction.atomic():
         services.store(evaluation, said, actor=actor)
@@ -112,9 +113,8 @@ def _learnt(plan: Plan) -> list[str]:
     return sorted({*(digest(row.text) for row in plan.rows["train"]), *(before.texts if before else ())})
 
 
-def _measured(plan: Plan, judging: Judging, folder: Path) -> tuple[Evaluation, Sequence[Said]]:
-    """By a classifier of its own, whose memory is free again then; the threshold was chosen apart from the held rows. Not stored
-    yet."""
+def _measured(plan: Plan, folder: Path) -> tuple[Evaluation, Sequence[Said]]:
+    """By a classifier of its own, whose memory is free again then. Not stored yet."""
     provider, info = own_classifier(plan.alias, base_model=plan.recipe.base_model, adapter_path=str(folder))
     rows = [Labelled(Subject(row.text, Stage.INPUT), row.toxic) for row in plan.rows["held"]]
     data, wish = Data(f"{plan.dataset}, held part", {}, rows), Wish(f"{plan.name} on its held texts")
@@ -122,9 +122,15 @@ def _measured(plan: Plan, judging: Judging, folder: Path) -> tuple[Evaluation, S
     evaluation = services.of_classifier(
         stored_version(f"{plan.alias}@{plan.name}", info), said, data, wish, policy=None
     )
-    shown = {name: evaluation.figures[name] for name in ("f1", "precision", "recall", "false_positive_rate")}
-    evaluation.threshold = Picked(Aim("f1"), judging.threshold, len(plan.calibrating), shown).as_json()
     return evaluation, said
+
+
+def _chosen(judging: Judging, fitted: int, evaluation: Evaluation) -> dict[str, Any] | None:
+    """The threshold that was chosen apart from the held rows, and what it does on them; None where it is as usual."""
+    if not fitted:
+        return None
+    shown = {name: evaluation.figures[name] for name in ("f1", "precision", "recall", "false_positive_rate")}
+    return Picked(Aim("f1"), judging.threshold, fitted, shown).as_json()
 
 
 def _about(plan: Plan, folder: Path, evaluation: Evaluation) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,14 +15,36 @@ from classifiers.types import Stage, Subject
 from training.data import Row
 from training.recipes import Recipe
 
+LEAST = 30  # texts of either label; a fit on fewer is worse than none
 
-def calibrate(adapter: Path, recipe: Recipe, rows: Sequence[Row]) -> Judging:
-    """Temperature and shift of least log loss on the rows, and a threshold; written beside the weights.
+
+def calibrate(adapter: Path, recipe: Recipe, rows: Sequence[Row], learnt: Sequence[Row]) -> tuple[Judging, int]:
+    """Temperature and shift of least log loss on the rows, and a threshold; written beside the weights. Beside it, on how many
+    rows they were fitted.
+
+    With too few rows nothing is fitted: the shift then is what balancing moved, the log odds of toxic among what was
+    ``learnt`` (Elkan, IJCAI 2001), and a text is TOXIC when that is more likely than not.
 
     The threshold is half the best F1 there: with scores that are probabilities, no other has a better F1 (Lipton, Elkan and
-    Naryanaswamy, ECML 2014), and of few rows the best F1 is told more surely than the place where they have it. InputError when the rows have one label only, ProviderError when the model cannot judge one of them.
+    Naryanaswamy, ECML 2014), and of few rows the best F1 is told more surely than the place where they have it. ProviderError when
+    the model cannot judge one of the rows.
     """
     (adapter / CALIBRATION).unlink(missing_ok=True)
+    toxic = [row.toxic for row in rows]
+    if min(sum(toxic), len(toxic) - sum(toxic)) < LEAST:
+        judging, fitted = Judging(shift=round(_moved(learnt), 4) if recipe.balance else 0.0), 0
+    else:
+        judging, fitted = _fitted(adapter, recipe, rows), len(rows)
+    judging.write(adapter)
+    return judging, fitted
+
+
+def _moved(learnt: Sequence[Row]) -> float:
+    weights = [sum(row.weight for row in learnt if row.toxic is label) for label in (True, False)]
+    return math.log(weights[0] / weights[1])
+
+
+def _fitted(adapter: Path, recipe: Recipe, rows: Sequence[Row]) -> Judging:
     classifier = GemmaClassifier(
         recipe.base_model, adapter_path=adapter, revision=recipe.revision, device=recipe.device, dtype=recipe.dtype,
         quantization=recipe.quantization, threads=recipe.threads,
@@ -30,9 +53,7 @@ def calibrate(adapter: Path, recipe: Recipe, rows: Sequence[Row]) -> Judging:
     fitted = fit_temperature(found, toxic)
     curve = Scored.of(fitted.apply(found), toxic).curve()
     best = at_threshold(pick_threshold(curve, Aim("f1")), f1)(curve) or 0.0
-    judging = Judging(round(fitted.temperature, 4), round(fitted.shift, 4), round(best / 2, 4))
-    judging.write(adapter)
-    return judging
+    return Judging(round(fitted.temperature, 4), round(fitted.shift, 4), round(best / 2, 4))
 
 
 def scores(classifier: ClassifierProvider, rows: Sequence[Row]) -> list[float]:

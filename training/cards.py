@@ -82,12 +82,16 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
     ]  # fmt: skip
 
 
-def _threshold(judging: Mapping[str, float], picked: Mapping[str, Any]) -> list[str]:
-    return [
-        f"Scores are sigmoid((toxic - safe + {judging['shift']:g}) / {judging['temperature']:g}) of the logits, fitted on {picked['fitted']} "
-        f"texts that were neither learnt from nor measured with. From {judging['threshold']:g} on a text is TOXIC: half the best F1 on these texts, where probabilities have their best F1.",
-        "",
-    ]  # fmt: skip
+def _threshold(judging: Mapping[str, float], picked: Mapping[str, Any] | None) -> list[str]:
+    scores = f"Scores are sigmoid((toxic - safe + {judging['shift']:g}) / {judging['temperature']:g}) of the logits"
+    if picked is None:
+        why = (
+            "so that they keep to the share of toxic texts that were learnt from: the others are too few to fit them on"
+        )
+        return [f"{scores}, {why}. From 0.5 on a text is TOXIC.", ""]
+    why = f"fitted on {picked['fitted']} texts that were neither learnt from nor measured with"
+    half = "half the best F1 on these texts, where probabilities have their best F1"
+    return [f"{scores}, {why}. From {judging['threshold']:g} on a text is TOXIC: {half}.", ""]
 
 
 def shown(estimate: Mapping[str, Any]) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from classifiers.errors import InputError
 from classifiers.providers.gemma import GemmaClassifier, Judging
 from tests.classifiers import tiny_models
 from training.calibrating import calibrate, scores
 from training.data import Row
 from training.recipes import Recipe
 
-ROWS = [Row(f"you are an idiot {n}" if n % 4 == 0 else f"a nice day {n}", n % 4 == 0) for n in range(40)]
+ROWS = [Row(f"you are an idiot {n}" if n % 4 == 0 else f"a nice day {n}", n % 4 == 0) for n in range(160)]
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def recipe(base: Path) -> Recipe:
 
 def test_the_mean_score_is_the_toxic_share_and_the_threshold_half_of_an_f1(tmp_path: Path, base: Path) -> None:
     adapter = tiny_models.adapter(tmp_path, base)
-    judging = calibrate(adapter, recipe(base), ROWS)
-    assert Judging.read(adapter) == judging
+    judging, fitted = calibrate(adapter, recipe(base), ROWS, [])
+    assert (Judging.read(adapter), fitted) == (judging, 160)
     found = scores(GemmaClassifier(str(base), adapter_path=adapter, dtype="float32"), ROWS)
     assert sum(found) / len(found) == pytest.approx(0.25, abs=0.04)
     assert 0.2 <= judging.threshold <= 0.5
@@ -37,11 +37,15 @@ def test_the_mean_score_is_the_toxic_share_and_the_threshold_half_of_an_f1(tmp_p
 
 def test_an_older_calibration_has_no_part_in_a_new_one(tmp_path: Path, base: Path) -> None:
     adapter = tiny_models.adapter(tmp_path, base)
-    first = calibrate(adapter, recipe(base), ROWS)
+    first = calibrate(adapter, recipe(base), ROWS, [])
     Judging(temperature=9.0, shift=5.0, threshold=0.1).write(adapter)
-    assert calibrate(adapter, recipe(base), ROWS) == first
+    assert calibrate(adapter, recipe(base), ROWS, []) == first
 
 
-def test_texts_of_one_label_calibrate_nothing(tmp_path: Path, base: Path) -> None:
-    with pytest.raises(InputError, match="toxic and harmless"):
-        calibrate(tiny_models.adapter(tmp_path, base), recipe(base), [row for row in ROWS if row.toxic])
+def test_few_texts_fit_nothing_and_the_shift_is_what_balancing_moved(tmp_path: Path, base: Path) -> None:
+    adapter = tiny_models.adapter(tmp_path, base)
+    learnt = [Row(str(n), n < 10, weight=2.0 if n < 10 else 1.0) for n in range(70)]  # weights of 20 and 60
+    judging, fitted = calibrate(adapter, recipe(base), ROWS[:40], learnt)
+    assert (judging, fitted) == (Judging(shift=-1.0986), 0)  # the log of a third
+    assert Judging.read(adapter) == judging
+    assert calibrate(adapter, replace(recipe(base), balance=False), ROWS[:40], learnt) == (Judging(), 0)
