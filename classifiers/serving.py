@@ -194,27 +194,32 @@ class ModelServer(ThreadingHTTPServer):
 
     def classifier(self, alias: object) -> Hosted[Subject, Classification]:
         """Raises NotFoundError, and ProviderError where it cannot be loaded."""
-        if not isinstance(alias, str) or (alias not in self.classifiers and not self._load(alias)):
+        found = (self.classifiers.get(alias) or self._load(alias)) if isinstance(alias, str) else None
+        if found is None:
             raise _unknown("classifier", alias, self.classifiers)
-        if alias in self._asked_for:
-            self._asked_for[alias] = self._asked_for.pop(alias, None)
-        return self.classifiers[alias]
+        with self._changed:
+            if found.alias in self._asked_for:  # else it was never loaded on demand, or was let go of just now
+                self._asked_for[found.alias] = self._asked_for.pop(found.alias)
+        return found
 
-    def _load(self, alias: str) -> bool:
+    def _load(self, alias: str) -> Hosted[Subject, Classification] | None:
         """Loads one on demand, once for all who ask, and lets go of another."""
         with self._loading:
             if alias in self.classifiers:
-                return True
-            found = self.on_demand(alias) if self.on_demand else None
-            if found is None:
-                return False
-            self.add_classifier(alias, *found)
-            self._asked_for[alias] = None
-            if len(self._asked_for) > MOST_ON_DEMAND:
-                oldest = next(iter(self._asked_for))
-                del self._asked_for[oldest]
-                self.classifiers.pop(oldest).batcher.stop()
-            return True
+                return self.classifiers[alias]
+            made = self.on_demand(alias) if self.on_demand else None
+            if made is None:
+                return None
+            self.add_classifier(alias, *made)
+            found = self.classifiers[alias]
+            with self._changed:
+                self._asked_for[alias] = None
+                over = next(iter(self._asked_for)) if len(self._asked_for) > MOST_ON_DEMAND else None
+                if over:
+                    del self._asked_for[over]
+            if over:
+                self.classifiers.pop(over).batcher.stop()
+            return found
 
     def add_generator(self, alias: str, provider: AnswerGenerator, info: ModelInfo) -> None:
         """The same for one that answers."""
@@ -299,7 +304,10 @@ class ModelServer(ThreadingHTTPServer):
         """One of them, loaded if that is what it takes."""
         if alias not in self.generators:
             self.classifier(alias)
-        return next(entry for entry in self.models(b"")["data"] if entry["id"] == alias)
+        found = next((entry for entry in self.models(b"")["data"] if entry["id"] == alias), None)
+        if found is None:  # others were asked for meanwhile
+            raise _stopping()
+        return found
 
     def health(self, _: bytes) -> dict[str, Any]:
         return {"status": "ok", "waiting": {name: len(batcher.waiting) for name, batcher in self.batchers.items()}}

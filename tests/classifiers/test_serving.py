@@ -283,6 +283,18 @@ class TestOnDemand:
         assert made == [f"gemma@{name}" for name in "abcdb"]
         assert set(lazy.classifiers) == {"gemma", "gemma@a", "gemma@b", "gemma@d"}
 
+    def test_one_that_goes_while_it_is_asked_for_still_answers(self, lazy: ModelServer) -> None:
+        class Fickle(dict[str, Any]):
+            """Lets go of what is looked for as soon as it was found."""
+
+            def __contains__(self, alias: object) -> bool:
+                return self.pop(str(alias), None) is not None
+
+        mine = lazy.classifier("gemma@mine")
+        lazy.classifiers = Fickle(lazy.classifiers)
+        assert lazy.classifier("gemma@mine") is mine
+        mine.batcher.stop()
+
     def test_what_cannot_be_loaded_is_told_and_judges_nothing(self, lazy: ModelServer) -> None:
         client = judge(lazy, "gemma@broken")
         with pytest.raises(ProviderError, match="is not there"):
