@@ -63,7 +63,10 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
         for each in evaluation["bins"]
         if each["n"]
     ]
-    recipe = [f"- {key}: {value}" for key, value in sorted(about["recipe"].items()) if value is not None]
+    told = {
+        key: value for key, value in about["recipe"].items() if value is not None and key != "start"
+    }  # a folder of here
+    recipe = [f"- {key}: {value}" for key, value in sorted(told.items())]
     return [
         f"# {name}", "",
         "A LoRA adapter that has a language model tell toxic texts from safe ones by its first answer token.", "",
@@ -83,7 +86,8 @@ def _lines(name: str, about: Mapping[str, Any], evaluation: Mapping[str, Any], g
 
 
 def _threshold(judging: Mapping[str, float], picked: Mapping[str, Any] | None) -> list[str]:
-    scores = f"Scores are sigmoid((toxic - safe + {judging['shift']:g}) / {judging['temperature']:g}) of the logits"
+    sign = "-" if judging["shift"] < 0 else "+"
+    scores = f"Scores are sigmoid((toxic - safe {sign} {abs(judging['shift']):g}) / {judging['temperature']:g}) of the logits"
     if picked is None:
         why = (
             "so that they keep to the share of toxic texts that were learnt from: the others are too few to fit them on"
