@@ -174,7 +174,7 @@ def promote(old: Evaluation, new: Evaluation, *, note: str, actor: str) -> Promo
     if not found.may:
         raise InputError(" ".join(["It may not be promoted.", *(gate.says for gate in found.gates if not gate.met)]))
     with transaction.atomic():
-        _lock(found.alias)
+        _lock()
         if why := found.out_of_date:
             raise ConflictError(why)
         made = _put(found.alias, found.adapter, evidence=found.evidence, note=note, actor=actor)
@@ -189,7 +189,7 @@ def roll_back(promotion: Promotion, *, note: str = "", actor: str) -> Promotion:
     """Has the alias load what it loaded before this promotion. ConflictError when it does not hold any more."""
     note = _checked(note)
     with transaction.atomic():
-        _lock(promotion.alias)
+        _lock()
         holding = standing(promotion.alias)
         if not holding or holding[-1].pk != promotion.pk:
             raise ConflictError(f"This promotion does not hold any more. Look at what {promotion.alias} loads now.")
@@ -218,9 +218,10 @@ def find_promotion(pk: int) -> Promotion:
     return promotion
 
 
-def _lock(alias: str) -> None:
-    """Whoever else changes what the alias loads waits until this transaction ends."""
-    list(Promotion.objects.select_for_update().filter(alias=alias))
+def _lock() -> None:
+    """Whoever else changes what an alias loads waits until this transaction ends. An alias may have no row yet to lock; the
+    oldest adapter is always there."""
+    list(Adapter.objects.select_for_update(no_key=True).order_by("pk").only("pk")[:1])
 
 
 def _put(alias: str, adapter: Adapter | None, *, evidence: Mapping[str, Any], note: str, actor: str) -> Promotion:

@@ -136,7 +136,7 @@ class AdapterDetailSerializer(AdapterSerializer):
         source="training.evaluation.threshold",
         default=None,
         allow_null=True,
-        help_text="Chosen for the best F1 on one half of the held texts, with what it does on the other.",
+        help_text="Chosen for the best F1 on the texts that it was calibrated on, with what it does on the held ones.",
     )
 
     let_go = serializers.SerializerMethodField(

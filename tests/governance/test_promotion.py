@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Thread
 from typing import Any
@@ -15,6 +16,7 @@ from classifiers.labelled import Labelled
 from classifiers.types import Stage, Subject
 from fairness.probes import CATEGORY, probes
 from governance import jobs, promotion
+from governance.models import Evaluation
 from governance.services import Data, Wish
 from moderation import adapters, services
 from moderation.models import Promotion
@@ -191,3 +193,31 @@ def test_two_rollbacks_at_once_are_one(make_adapter: Make) -> None:
         thread.join()
     assert sorted(told) == ["done", "late"]
     assert Promotion.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_promote_first_at_once_one_is_late(make_adapter: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [compared(make_adapter(name, f"toxic rude {name}")) for name in ("first", "second")]
+    put, told = promotion._put, list[str]()
+
+    def slowly(*arguments: Any, **options: Any) -> Promotion:
+        time.sleep(0.5)
+        return put(*arguments, **options)
+
+    def promote(pair: tuple[Evaluation, Evaluation]) -> None:
+        try:
+            promotion.promote(*pair, note="x", actor="user:anna")
+            told.append("done")
+        except ConflictError:
+            told.append("late")
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(promotion, "_put", slowly)
+    threads = [Thread(target=promote, args=[pair]) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["done", "late"]
+    assert Promotion.objects.count() == 1

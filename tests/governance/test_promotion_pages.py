@@ -135,3 +135,13 @@ def test_who_reads_promotes_nothing(cast: Cast, make_adapter: Make) -> None:
     nora = visit(cast, "nora")
     for path in (LIST, f"{LIST}{made.pk}/", f"{LIST}comparison/?old={old.pk}&new={new.pk}", f"{LIST}new/"):
         assert nora.get(path).status_code == 403, path
+
+
+def test_each_part_that_an_adapter_was_made_with_is_called_what_it_is(lena: Client, make_adapter: Make) -> None:
+    mine = make_adapter("mine", "toxic rude")
+    part = {"n": 3, "toxic": 1, "digest": "d"}
+    mine.training.data = dict.fromkeys(("train", "tune", "calibrate", "held"), part)
+    mine.training.save()
+    page = page_of(lena, f"/admin/moderation/adapter/{mine.pk}/")
+    assert page.count("held: never seen") == 1
+    assert "to tell what scores mean" in page
