@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Count, Q
@@ -11,7 +11,8 @@ from classifiers.errors import InputError
 from classifiers.types import Label, Stage
 from review.models import QueueItem, Review
 from runs.models import Provenance, Result
-from training.data import LEARN, MEASURE, Row
+from training.contrasts import steadied
+from training.data import LEARN, MEASURE, SHARES, Row, split
 
 # What a result may be used for by its origin; of several, the last in this order holds.
 USES: dict[str, str] = {QueueItem.Origin.CHOSEN: LEARN, QueueItem.Origin.RANDOM: MEASURE}
@@ -30,6 +31,12 @@ def reviewed_rows() -> list[Row]:
             "People have decided on no text yet, so there is nothing to learn from them. Review some results."
         )
     return found
+
+
+def parted(rows: Sequence[Row], shares: Mapping[str, float] = SHARES) -> dict[str, list[Row]]:
+    """Rows that people decided on in their parts; what is learnt from is steadied (training.contrasts)."""
+    parts = split(rows, shares)
+    return {**parts, "train": steadied(parts["train"])}
 
 
 def _rows(stage: Stage) -> Iterator[Row]:

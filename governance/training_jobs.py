@@ -29,7 +29,7 @@ from governance import adapters, turns
 from governance.adapters import Plan
 from governance.hyper import BROUGHT
 from governance.models import TrainingJob, TrainingRun
-from governance.reviewed import reviewed_rows
+from governance.reviewed import parted, reviewed_rows
 from governance.services import Data
 from moderation.adapters import adapter_folder, can_train, own_entry
 from training.adapters import CHECKPOINT, losses
@@ -65,7 +65,7 @@ def ask(
     if not can_train(alias):
         raise InputError(f"{alias[:100]} takes no adapters here. Those that do: {', '.join(trainable()) or 'none'}.")
     texts = merged(_rows_of(data) if data else reviewed_rows())
-    rows = split(texts, _shares(len(texts)))
+    rows = (split if data else parted)(texts, _shares(len(texts)))
     usual = Recipe() if data else from_reviews(len(rows["train"]))
     wanted = _recipe(usual, alias, start, base_model, recipe)
     plan = Plan(name, wanted, rows, data.name if data else REVIEWS, Path(), alias=alias)

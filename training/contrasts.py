@@ -12,6 +12,7 @@ import csv
 import itertools
 import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from training.data import Row
@@ -49,6 +50,18 @@ def contrasts(per_template: int = 4, *, seed: int = 0) -> list[Row]:
         groups = itertools.islice(decks[toxic], min(per_template, len(GROUPS))) if SLOT.search(template) else GROUPS[:1]
         rows += [Row(filled(template, group), toxic, group=template) for group in groups]
     return rows
+
+
+def steadied(rows: Sequence[Row]) -> list[Row]:
+    """The rows, and half as many harmless texts that name groups of people, each of another template, as far as there are.
+
+    A few hundred labels that find much of the hate about a group teach its name as a sign of hate; harmless texts with the
+    name undo that (Dixon, Li, Sorensen, Thain and Vasserman, AIES 2018).
+    """
+    known = {row.key for row in rows}
+    named = [row for row in contrasts(1) if not row.toxic and SLOT.search(row.group) and row.key not in known]
+    draw = random.Random(0)  # noqa: S311 - nothing secret
+    return [*rows, *draw.sample(named, min(len(rows) // 2, len(named)))]
 
 
 def templates() -> list[tuple[bool, str]]:

@@ -267,7 +267,12 @@ def test_from_reviews_it_learns_as_suits_so_many(monkeypatch: pytest.MonkeyPatch
     assert (job.dataset, job.recipe["rank"]) == (training_jobs.REVIEWS, 4)
     assert [job.recipe[name] for name in ("epochs", "smoothing")] == [usual.epochs, usual.smoothing]
     assert (job.recipe["device"], job.recipe["threads"]) == ("cpu", 1)  # as the alias says
-    assert {row.weight for held in training_jobs.plan_of(job).rows.values() for row in held} == {0.5}
+    parts = training_jobs.plan_of(job).rows
+    ours = [row for row in parts["train"] if row.key in {row.key for row in rows}]
+    assert {row.weight for held in (ours, parts["tune"], parts["held"]) for row in held} == {0.5}
+    beside = [row for row in parts["train"] if row not in ours]
+    assert len(beside) == len(ours) // 2
+    assert not any(row.toxic for row in beside)
 
 
 def test_without_reviews_there_is_nothing_to_learn() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from classifiers.errors import InputError
-from training.contrasts import GROUPS, SLOT, contrasts, filled, templates
+from training.contrasts import GROUPS, SLOT, contrasts, filled, steadied, templates
 from training.data import Row, digest_of
 from training.embedded import KEPT_APART, MIX, Portion, mix
 from training.sources import Example, Source
@@ -41,6 +41,18 @@ def test_every_group_is_as_often_in_hateful_texts_as_in_harmless_ones() -> None:
         )
         assert toxic > 0
         assert 0.8 < toxic / safe < 1.2, group
+
+
+def test_labels_are_steadied_by_half_as_many_harmless_texts_about_groups() -> None:
+    rows = [Row(f"text {n}", True) for n in range(40)]
+    added = steadied(rows)[40:]
+    assert steadied(rows)[:40] == rows
+    assert len(added) == len({row.group for row in added}) == 20
+    assert not any(row.toxic for row in added)
+    assert all(SLOT.search(row.group) for row in added)
+    again = steadied([*rows, *added])
+    assert len({row.key for row in again}) == len(again)
+    assert len(steadied([Row(str(n), True) for n in range(9000)])) < 9500
 
 
 def test_a_group_has_its_form_and_a_capital_where_a_sentence_begins() -> None:

@@ -33,7 +33,7 @@ from classifiers.labelled import Columns
 from classifiers.sources import PromptSource
 from governance import adapters
 from governance.adapters import Plan
-from governance.reviewed import reviewed_rows
+from governance.reviewed import parted, reviewed_rows
 from moderation.adapters import adapter_folder
 from training import data, embedded
 from training.adapters import Step
@@ -147,7 +147,9 @@ def _rows(**options: Any) -> dict[str, list[Row]]:
         if not options["embedded"].is_dir():
             raise InputError(f"There is no folder {options['embedded']}. Name the one that holds the data sets.")
         return embedded.mix(options["embedded"])
-    return data.split(data.merged(reviewed_rows() if options["reviews"] else _from_file(**options)))
+    return (
+        parted(data.merged(reviewed_rows())) if options["reviews"] else data.split(data.merged(_from_file(**options)))
+    )
 
 
 def _from_file(**options: Any) -> list[Row]:
