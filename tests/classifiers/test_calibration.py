@@ -65,6 +65,11 @@ def test_temperature_is_what_logistic_regression_on_the_logit_finds() -> None:
     assert np.abs(np.array(found.apply(scores)) - theirs).max() < 2e-3
 
 
+def test_a_few_texts_that_scores_part_by_chance_are_no_certainty() -> None:
+    found = fit_temperature([0.4, 0.41, 0.42, 0.58, 0.59, 0.6], [False, False, False, True, True, True])
+    assert found.apply([0.41, 0.59]) == pytest.approx([1 / 5, 4 / 5], abs=0.02)
+
+
 def test_isotonic_is_that_of_scikit_learn() -> None:
     scores, toxic = overconfident(800)
     ours = fit_isotonic(scores, toxic).apply(scores)

@@ -91,3 +91,7 @@ def test_what_was_chosen_to_be_learnt_from_never_measures(cast: Cast, make_queue
     uses = {row.text: row.use for row in reviewed_rows()}
     assert (uses.pop(chosen.result.prompt), uses.pop(drawn.result.prompt)) == (LEARN, MEASURE)
     assert set(uses.values()) == {""}
+    for origin in (QueueItem.Origin.CHOSEN, QueueItem.Origin.RANDOM):  # both, in other queues
+        other = Queue.objects.create(name=origin, created_by="lena")
+        QueueItem.objects.create(queue=other, result=chosen.result, needed=1, order=0.5, origin=origin)
+    assert {row.text: row.use for row in reviewed_rows()}[chosen.result.prompt] == MEASURE

@@ -18,7 +18,7 @@ from review.scopes import Scope
 from runs.models import Result, Run, Verdict
 from tests.api.conftest import Program
 from tests.review.conftest import Cast, review_next
-from tests.review.hand_made import flagged, make_items, make_results, said, version_of
+from tests.review.hand_made import NOW, flagged, make_items, make_results, said, version_of
 from tests.review.test_lead_pages import form
 
 WORDS = ("apple", "bridge", "cloud", "drum", "eagle", "forest", "glass", "harbour", "island", "jungle")
@@ -145,6 +145,16 @@ class TestRandomShare:
         assert review_next(queue, cast.ruth) is None
         fair = QueueItem.objects.honest().filter(result__in=Result.objects.reviewed())
         assert {item.result for item in fair} == {reviewed, new}
+
+    def test_settled_is_what_people_judged_all_of_that_is_asked(self, run: Run, choose: Callable[..., Queue]) -> None:
+        answer = {"answer": "An answer.", "output_label": "SAFE", "output_score": 0.5}
+        whole, half, unsaid = scored(run, [0.5] * 3)
+        Result.objects.filter(pk=whole.pk).update(**said("SAFE"))
+        Result.objects.filter(pk=half.pk).update(**said("SAFE"), **answer)
+        Result.objects.filter(pk=unsaid.pk).update(reviewed_at=NOW)
+        queue = choose(size=3, random_percent=100, stages="BOTH")
+        assert {item.result for item in queue.items.filter(state="CLOSED")} == {whole}
+        assert {item.result for item in queue.items.filter(state="OPEN")} == {half, unsaid}
 
     def test_answers_are_kept_away_from_those_that_were_drawn(self, run: Run, choose: Callable[..., Queue]) -> None:
         answers = {"one and the same": 0.5, "quite another": 0.3}
