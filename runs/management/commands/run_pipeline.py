@@ -67,7 +67,11 @@ class Command(RunCommand):
             help="a hub id, a folder, a GGUF file, or embedded: the small Gemma 3 270M that is installed with the "
             "packages (default google/gemma-2b-it, which needs a hub login)",
         )
-        group.add_argument("--gemma-adapter-path", metavar="FOLDER", help="a LoRA adapter trained on that model, or none (default: embedded has its own)")
+        group.add_argument(
+            "--gemma-adapter-path",
+            metavar="FOLDER",
+            help="a LoRA adapter trained on that model, or none (default: embedded has its own)",
+        )
         group.add_argument(
             "--quantization",
             choices=["auto", "nf4", "int8", "none"],
