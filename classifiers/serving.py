@@ -304,7 +304,8 @@ class ModelServer(ThreadingHTTPServer):
         """One of them, loaded if that is what it takes."""
         if alias not in self.generators:
             self.classifier(alias)
-        found = next((entry for entry in self.models(b"")["data"] if entry["id"] == alias), None)
+        listed: list[dict[str, Any]] = self.models(b"")["data"]
+        found = next((entry for entry in listed if entry["id"] == alias), None)
         if found is None:  # others were asked for meanwhile
             raise _stopping()
         return found

@@ -182,7 +182,7 @@ class _Training:
         text = json.dumps(self.about, indent=2, sort_keys=True)
         if about.is_file() and about.read_text() != text:
             raise ConflictError(f"{self.folder} holds a training of other rows or another recipe. Name another folder.")
-        about.write_text(text)
+        _replace(about, text)
 
     @cached_property
     def _lengths(self) -> list[int]:
@@ -281,7 +281,7 @@ class _Training:
         """The log up to the checkpoint: what came after it is made again."""
         if self.accelerator.is_main_process:
             kept = [json.dumps(line) for line in losses(self.folder) if line["step"] <= self.number]
-            (self.folder / LOSSES).write_text("".join(f"{line}\n" for line in kept))
+            _replace(self.folder / LOSSES, "".join(f"{line}\n" for line in kept))
 
     def _log(self, step: Step) -> None:
         if self.accelerator.is_main_process:
@@ -297,3 +297,10 @@ def _start_from(peft: Any, model: Any, adapter: str) -> None:
     if {name: each.shape for name, each in stored.items()} != {name: each.shape for name, each in placed.items()}:
         raise ProviderError(f"The weights of the adapter {adapter} do not fit its settings. Start without it.")
     peft.set_peft_model_state_dict(model, stored)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Beside it and then in its place, so that a kill leaves one that is whole."""
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(text)
+    os.replace(fresh, path)

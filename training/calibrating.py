@@ -27,16 +27,27 @@ def calibrate(adapter: Path, recipe: Recipe, rows: Sequence[Row], learnt: Sequen
 
     The threshold is half the best F1 there: with scores that are probabilities, no other has a better F1 (Lipton, Elkan and
     Naryanaswamy, ECML 2014), and of few rows the best F1 is told more surely than the place where they have it. ProviderError when
-    the model cannot judge one of the rows.
+    the model cannot work.
     """
     (adapter / CALIBRATION).unlink(missing_ok=True)
-    toxic = [row.toxic for row in rows]
-    if min(sum(toxic), len(toxic) - sum(toxic)) < LEAST:
+    judged = _judged(adapter, recipe, rows)
+    toxic = sum(is_toxic for _, is_toxic in judged)
+    if min(toxic, len(judged) - toxic) < LEAST:
         judging, fitted = Judging(shift=round(_moved(learnt), 4) if recipe.balance else 0.0), 0
     else:
-        judging, fitted = _fitted(adapter, recipe, rows), len(rows)
+        judging, fitted = _fitted(*zip(*judged, strict=True)), len(judged)
     judging.write(adapter)
     return judging, fitted
+
+
+def _judged(adapter: Path, recipe: Recipe, rows: Sequence[Row]) -> list[tuple[float, bool]]:
+    """The scores and labels of those rows that could be judged: some may be too long."""
+    classifier = GemmaClassifier(
+        recipe.base_model, adapter_path=adapter, revision=recipe.revision, device=recipe.device, dtype=recipe.dtype,
+        quantization=recipe.quantization, threads=recipe.threads,
+    )  # fmt: skip
+    said = classifier.classify([Subject(row.text, Stage.INPUT) for row in rows])
+    return [(each.score, row.toxic) for each, row in zip(said, rows, strict=True) if each.score is not None]
 
 
 def _moved(learnt: Sequence[Row]) -> float:
@@ -44,12 +55,7 @@ def _moved(learnt: Sequence[Row]) -> float:
     return math.log(weights[0] / weights[1])
 
 
-def _fitted(adapter: Path, recipe: Recipe, rows: Sequence[Row]) -> Judging:
-    classifier = GemmaClassifier(
-        recipe.base_model, adapter_path=adapter, revision=recipe.revision, device=recipe.device, dtype=recipe.dtype,
-        quantization=recipe.quantization, threads=recipe.threads,
-    )  # fmt: skip
-    found, toxic = scores(classifier, rows), [row.toxic for row in rows]
+def _fitted(found: Sequence[float], toxic: Sequence[bool]) -> Judging:
     fitted = fit_temperature(found, toxic)
     curve = Scored.of(fitted.apply(found), toxic).curve()
     best = at_threshold(pick_threshold(curve, Aim("f1")), f1)(curve) or 0.0

@@ -35,6 +35,12 @@ def test_the_mean_score_is_the_toxic_share_and_the_threshold_half_of_an_f1(tmp_p
     assert 0.2 <= judging.threshold <= 0.5
 
 
+def test_a_text_that_cannot_be_judged_has_no_part_in_it(tmp_path: Path, base: Path) -> None:
+    adapter = tiny_models.adapter(tmp_path, base)
+    judging, _ = calibrate(adapter, recipe(base), ROWS, [])
+    assert calibrate(adapter, recipe(base), [*ROWS, Row("far too long " * 20_000, True)], []) == (judging, 160)
+
+
 def test_an_older_calibration_has_no_part_in_a_new_one(tmp_path: Path, base: Path) -> None:
     adapter = tiny_models.adapter(tmp_path, base)
     first = calibrate(adapter, recipe(base), ROWS, [])
