@@ -51,7 +51,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)
 def test_switches_that_are_named_exist(page: Path) -> None:
-    known = {"--help", "--database", "--ignore", "--no-deps", "--python", "--bind", "--threads"}
+    known = {"--help", "--database", "--ignore", "--no-deps", "--python", "--bind", "--threads", "--also"}
     known |= {
         "--build",
         "--texts",
