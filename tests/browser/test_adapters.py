@@ -91,6 +91,7 @@ def test_one_is_asked_for_and_stopped(
     page.goto("/admin/moderation/adapter/")
     page.locator("#new").click()
     page.get_by_label("Name").fill("ours")
+    page.get_by_label("Starts from").select_option("")  # it proposes what is promoted, whose folder is not here
     page.get_by_label("It learns from").select_option("file")
     page.get_by_label("Labelled file").set_input_files(file)
     page.get_by_text("The recipe").click()

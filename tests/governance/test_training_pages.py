@@ -125,7 +125,15 @@ def test_an_adapter_is_read_with_all_that_its_card_says(lena: Client, tmp_path: 
     assert f'id="adapter-{made.pk}"' in page
     assert "nothing: it judges" not in (page := told(lena, f"{LIST}{made.pk}/"))
     run = made.training
-    wanted = ("gemma@mine", made.digest, run.data["held"]["digest"], made.folder, "ROC-AUC", "Reliability", "chosen on")
+    wanted = (
+        "gemma@mine",
+        made.digest,
+        run.data["held"]["digest"],
+        made.folder,
+        "ROC-AUC",
+        "Reliability",
+        "more likely than not",
+    )
     for word in (*wanted, f"/evaluation/{run.evaluation_id}/", "learning_rate", "user:lena", "on the tuning texts"):
         assert word in page, word
     assert page.count("<polyline") == 3
