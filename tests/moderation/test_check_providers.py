@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from tests.conftest import test_database_url
 from tests.runs.commands import refused, said
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,13 +63,13 @@ def test_json() -> None:
 
 
 @pytest.mark.slow
-def test_no_model_is_loaded() -> None:
+def test_no_model_is_loaded(transactional_db: None) -> None:
     """In a process of its own, with the site's providers: transformers imports its models only when it loads one."""
     program = (
         "import sys; sys.argv = ['manage.py', 'check_providers']; import manage; manage.main();"
         "sys.exit(any(name.startswith('transformers.models.') for name in sys.modules))"
     )
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "AI_SAFETY_MONITOR_DB": test_database_url()}
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "HF_HUB_OFFLINE is set" in done.stdout

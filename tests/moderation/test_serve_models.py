@@ -153,9 +153,9 @@ def test_guardrails_are_served_with_their_spans_and_sources(start: Start) -> Non
 
 
 @pytest.mark.slow
-def test_gemma_is_chosen_where_it_is_served(start: Start, tmp_path: Path) -> None:
+def test_gemma_is_chosen_where_it_is_served(start: Start, transactional_db: None, tmp_path: Path) -> None:
     model = tiny_models.causal(tmp_path / "tiny")
-    served = start("gemma", "--gemma-base-model", str(model))
+    served = start("gemma", "--gemma-base-model", str(model), AI_SAFETY_MONITOR_DB=test_database_url())
     info = OpenAIModeration("gemma", base_url=served.url).describe()
     assert (info.provider, info.model) == ("gemma", str(model))
 
@@ -244,7 +244,7 @@ class TestClients:
             "OPTIONS": {"model": "local", **options},
         }
 
-    def test_their_processes_load_neither_torch_nor_spacy(self) -> None:
+    def test_their_processes_load_neither_torch_nor_spacy(self, transactional_db: None) -> None:
         """All that judge are asked, as web processes ask them; who has no server here says so, and the others judge."""
         program = (
             "import sys, json, django; django.setup()\n"
@@ -261,6 +261,7 @@ class TestClients:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "safetysite.settings",
             "AI_SAFETY_MONITOR_MODEL_SERVER": "http://127.0.0.1:9/v1",
+            "AI_SAFETY_MONITOR_DB": test_database_url(),
         }
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
