@@ -131,14 +131,15 @@ def compare(old: Sequence[Said], new: Sequence[Said], *, seed: int = 0, resample
     )
 
 
-def gates(rivals: Rivals, margins: Margins, *, learnt: int | None) -> list[Gate]:
-    """What must hold before the new one may take the old one's place; ``learnt`` are the texts that it learnt from.
+def gates(rivals: Rivals, margins: Margins, *, learnt: int | None, whole: bool = True) -> list[Gate]:
+    """What must hold before the new one may take the old one's place; ``learnt`` are the texts that it learnt from, ``whole``
+    is whether that is known of the adapters before it too.
 
     They decide on what was measured, not on the ends of intervals: with few texts chance has a part in it.
     """
     return [
         _enough(rivals, margins),
-        _unseen(learnt),
+        _unseen(learnt, whole),
         Gate("judges", not rivals.lost, f"{rivals.lost} texts that the old one judges cannot be judged by the new one; none may be."),
         _same_alarms(rivals, margins),
         _as_it_stands(rivals, margins),
@@ -185,10 +186,15 @@ def _enough(rivals: Rivals, margins: Margins) -> Gate:
     return Gate("texts", min(rivals.toxic, harmless) >= margins.texts, says)
 
 
-def _unseen(learnt: int | None) -> Gate:
+def _unseen(learnt: int | None, whole: bool) -> Gate:
     if learnt is None:
         return Gate("unseen", False, "It is not known which texts the new one learnt from; that must be on record.")
-    return Gate("unseen", not learnt, f"The new one learnt from {learnt} of these texts; it may have learnt from none.")
+    says = f"The new one learnt from {learnt} of these texts; it may have learnt from none."
+    return Gate(
+        "unseen",
+        not learnt,
+        says if whole else f"{says} What the adapter it went on from learnt is not on record here.",
+    )
 
 
 def _same_alarms(rivals: Rivals, margins: Margins) -> Gate:

@@ -16,7 +16,7 @@ from classifiers.labelled import Labelled
 from classifiers.measuring import Picked, Said
 from classifiers.models import folder_digest
 from classifiers.providers.gemma import Judging
-from classifiers.types import Stage, Subject, digest
+from classifiers.types import Stage, Subject
 from governance import services
 from governance.models import Evaluation, TrainingRun
 from governance.services import Data, Wish
@@ -26,7 +26,7 @@ from moderation.services import aliases, own_classifier, stored_version
 from training.adapters import ADAPTER, Step, losses, train
 from training.calibrating import calibrate
 from training.cards import write_card
-from training.data import Row, balanced, digest_of
+from training.data import Row, balanced, digest_of, marks
 from training.recipes import Recipe
 
 
@@ -110,7 +110,9 @@ def finish(plan: Plan, *, actor: str, then: Callable[[TrainingRun], None] | None
 def _learnt(plan: Plan) -> list[str]:
     """What it learnt from, and what that learnt from which it started from."""
     before = TrainingRun.objects.filter(adapter__digest=plan.recipe.start_digest).first()
-    return sorted({*(digest(row.text) for row in plan.rows["train"]), *(before.texts if before else ())})
+    return sorted(
+        {*(mark for row in plan.rows["train"] for mark in marks(row.text)), *(before.texts if before else ())}
+    )
 
 
 def _measured(plan: Plan, folder: Path) -> tuple[Evaluation, Sequence[Said]]:

@@ -19,7 +19,7 @@ from classifiers.curves import RESAMPLES
 from classifiers.errors import ConflictError, InputError, NotFoundError
 from classifiers.labelled import Labelled
 from classifiers.text import json_safe, unstorable
-from classifiers.types import Stage, Subject, digest
+from classifiers.types import Stage, Subject
 from fairness import gates
 from fairness.gates import Gate, Rivals
 from fairness.probes import CATEGORY, probes
@@ -30,7 +30,7 @@ from governance.services import Data, Wish
 from moderation.adapters import AT, promoted, takes_adapters
 from moderation.models import Adapter, Promotion
 from moderation.services import aliases
-from training.data import LEARN, merged
+from training.data import LEARN, marks, merged
 
 MAX_NOTE = 1000
 # Of more texts fewer resamples are drawn: gates decide on what was measured, and intervals are to be read.
@@ -97,7 +97,7 @@ def texts(adapter: Adapter, alias: str, data: Data | None) -> Data:
     data = data or _reviewed()
     held = promoted(alias)
     learnt = _learnt([adapter, *([held] if held else [])])
-    kept = [row for row in data.rows if digest(row.subject.text) not in learnt]
+    kept = [row for row in data.rows if learnt.isdisjoint(marks(row.subject.text))]
     if not kept:
         raise InputError("No text is left that neither adapter learnt from. Compare them on others.")
     asked = [Labelled(Subject(text, Stage.INPUT), False, CATEGORY) for text in probes()]
@@ -113,9 +113,17 @@ def _reviewed() -> Data:
 
 
 def _learnt(adapters: Iterable[Adapter]) -> set[str]:
-    """The digests of all texts that they learnt from."""
+    """The marks (training.data) of all texts that they learnt from."""
     known = TrainingRun.objects.filter(adapter__in=list(adapters)).values_list("texts", flat=True)
     return {each for texts in known for each in texts}
+
+
+def _is_on_record(adapter: Adapter) -> bool:
+    """Whether it is known what was learnt from by each adapter that one went on from, down to the first."""
+    training = TrainingRun.objects.filter(adapter=adapter).first()
+    while training and (start := training.recipe.get("start_digest")):
+        training = TrainingRun.objects.filter(adapter__digest=start).first()
+    return training is not None
 
 
 def case(old: Evaluation, new: Evaluation) -> Case:
@@ -132,7 +140,8 @@ def case(old: Evaluation, new: Evaluation) -> Case:
             f"Evaluation {new.pk} is not of {alias} with an adapter that is on record here. Compare the adapter anew."
         )
     rivals = _rivals(old, new)
-    return Case(alias, adapter, old, new, rivals, gates.gates(rivals, settings.SAFETY_PROMOTION, learnt=new.learnt))
+    found = gates.gates(rivals, settings.SAFETY_PROMOTION, learnt=new.learnt, whole=_is_on_record(adapter))
+    return Case(alias, adapter, old, new, rivals, found)
 
 
 def _rivals(old: Evaluation, new: Evaluation) -> Rivals:

@@ -25,6 +25,7 @@ from moderation import services as moderation
 from moderation.models import ClassifierVersion, PolicyVersion
 from moderation.services import Choice
 from runs.models import Result, Run
+from training.data import marks
 
 MAX_NAME = 200
 
@@ -163,7 +164,7 @@ def _learnt(version: ClassifierVersion | None, rows: Sequence[Labelled]) -> int 
         return 0 if version else None
     training = TrainingRun.objects.filter(adapter__digest=version.adapter_digest).first()
     known = {*training.texts} if training else set()
-    return sum(digest(row.subject.text) in known for row in rows) if known else None
+    return sum(not known.isdisjoint(marks(row.subject.text)) for row in rows) if known else None
 
 
 def store(evaluation: Evaluation, said: Sequence[Said], *, actor: str) -> Evaluation:

@@ -39,6 +39,11 @@ class Row:
         return digest(" ".join(self.text.casefold().split()))
 
 
+def marks(text: str) -> set[str]:
+    """Digests by which a text is known again: as it stands, and whatever its case and spaces."""
+    return {digest(text), Row(text, False).key}
+
+
 def from_file(source: PromptSource, columns: Columns, *, weight: float = 1.0) -> list[Row]:
     """The labelled texts of a source; answers to one prompt are a group. InputError where a label is not understood."""
     rows = read_labelled(source, columns)

@@ -123,6 +123,12 @@ def test_few_texts_prove_nothing() -> None:
     assert {"texts", "recall", "labels"} <= failed(judged(probed(1, 1), probed(1, 1)))
 
 
+def test_what_the_adapters_before_it_learnt_may_be_unknown_but_is_told() -> None:
+    [gate] = [gate for gate in gates(rivals(OLD, OLD), STATED, learnt=0, whole=False) if gate.name == "unseen"]
+    assert gate.met
+    assert "not on record" in gate.says
+
+
 @pytest.mark.parametrize("learnt", [1, None])
 def test_texts_that_it_learnt_from_prove_nothing(learnt: int | None) -> None:
     assert failed(judged(OLD, OLD, learnt=learnt)) == {"unseen"}

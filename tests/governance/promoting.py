@@ -11,12 +11,13 @@ import pytest
 
 from classifiers.labelled import Labelled
 from classifiers.models import folder_digest
-from classifiers.types import Stage, Subject, digest
+from classifiers.types import Stage, Subject
 from governance import jobs, promotion, services
 from governance.models import Evaluation, TrainingRun
 from governance.services import Data, Wish
 from moderation.models import Adapter, Promotion
 from moderation.services import Choice
+from training.data import marks
 
 ALIAS = "adapted"
 # Of three texts two are toxic: the plain classifier finds those that say so, an adapter for "toxic rude" all.
@@ -49,7 +50,7 @@ def make_adapter(tmp_path: Path, settings: Any, db: None, monkeypatch: pytest.Mo
         held = services.evaluate_classifier(Choice("fake"), labelled(3), Wish(), policy=None, actor="test")
         TrainingRun.objects.create(
             adapter=adapter, evaluation=held, recipe={}, dataset="x", data={}, losses=[], created_by="test",
-            texts=[digest(text) for text in texts],
+            texts=[mark for text in texts for mark in marks(text)],
         )  # fmt: skip
         return adapter
 

@@ -16,7 +16,7 @@ from classifiers.labelled import Labelled
 from classifiers.types import Stage, Subject
 from fairness.probes import CATEGORY, probes
 from governance import jobs, promotion
-from governance.models import Evaluation
+from governance.models import Evaluation, TrainingRun
 from governance.services import Data, Wish
 from moderation import adapters, services
 from moderation.models import Promotion
@@ -54,6 +54,20 @@ def test_the_case_stands_on_both_evaluations(make_adapter: Make) -> None:
     assert (case.old.alias, case.new.alias) == (ALIAS, f"{ALIAS}@mine")
 
 
+def test_it_is_told_when_what_was_learnt_before_is_not_on_record(make_adapter: Make) -> None:
+    first, second, third = (make_adapter(name, f"toxic rude {name}") for name in ("one", "two", "three"))
+    for older, newer in ((first, second), (second, third)):
+        TrainingRun.objects.filter(adapter=newer).update(recipe={"start_digest": older.digest})
+    pair = compared(third)
+
+    def says() -> str:
+        return next(gate.says for gate in promotion.case(*pair).gates if gate.name == "unseen")
+
+    assert "not on record" not in says()
+    TrainingRun.objects.filter(adapter=first).update(recipe={"start_digest": "of the embedded one"})
+    assert "went on from learnt is not on record here" in says()
+
+
 @pytest.mark.parametrize(
     ("toxic", "fail", "says"),
     [
@@ -72,7 +86,7 @@ def test_a_gate_that_is_not_met_is_not_passed(make_adapter: Make, toxic: str, fa
 
 
 def test_texts_that_were_learnt_from_are_left_out(make_adapter: Make) -> None:
-    learnt = [row.subject.text for row in labelled().rows[:30]]
+    learnt = [f"  {row.subject.text.upper()}" for row in labelled().rows[:30]]  # other case and spaces hide nothing
     old, new = compared(make_adapter("mine", "toxic rude", texts=learnt))
     assert (old.n, new.learnt) == (90 + len(probes()), 0)
     assert "without 30 that were learnt from" in old.dataset
