@@ -83,7 +83,30 @@ class EvaluationScores(models.Model):
         return unpack(self.body)
 
 
-class EvaluationJob(models.Model):
+class Job(models.Model):
+    """Work that somebody asked for and workers do in turns (governance.turns)."""
+
+    # What it is in the audit trail, and what is emptied when it ends.
+    ACT: ClassVar[str]
+    EMPTIED: ClassVar[dict[str, str]]
+
+    # Texts to be judged, each counted once for each classifier, or steps; and those that are done.
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    # The process that is at it, as of a chunk, and its last sign of life.
+    holder = models.CharField(max_length=200, blank=True)
+    moved_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+        default_permissions: ClassVar[list[str]] = []
+
+
+class EvaluationJob(Job):
     """Evaluations asked for on the site or by a program, which workers make: one of each classifier, or one of a run.
 
     Texts are kept until it has ended, and go with what was said of them.
@@ -111,19 +134,9 @@ class EvaluationJob(models.Model):
     said = models.TextField(default="[]")
     version = models.ForeignKey(ClassifierVersion, on_delete=models.PROTECT, null=True, related_name="+")
     state = models.CharField(max_length=9, choices=State, default=State.WAITING)
-    # Texts to be judged, each counted once for each classifier, and those that are.
-    total = models.PositiveIntegerField()
-    done = models.PositiveIntegerField(default=0)
-    error = models.TextField(blank=True)
-    created_by = models.CharField(max_length=200)
-    created_at = models.DateTimeField(auto_now_add=True)
-    # The process that is at it, as of a chunk, and its last sign of life.
-    holder = models.CharField(max_length=200, blank=True)
-    moved_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
 
-    class Meta:
-        default_permissions = []
+    class Meta(Job.Meta):
+        pass
 
     def __str__(self) -> str:
         return f"Evaluation job {self.pk}"
@@ -150,7 +163,7 @@ class TrainingRun(models.Model):
     dataset = models.TextField()
     # By the names of the parts: how many texts, how many toxic ones, and their digest.
     data = models.JSONField()
-    # classifiers.types.digest of each text that was learnt from: a comparison leaves them out, and an erased one is told.
+    # The marks (training.data) of all texts that were learnt from: a comparison leaves them out, and an erased one is told.
     texts = models.JSONField(default=list)
     # A list of {"step", "loss", "tuning_loss"}.
     losses = models.JSONField()
@@ -164,7 +177,7 @@ class TrainingRun(models.Model):
         return f"Training of {self.adapter}"
 
 
-class TrainingJob(models.Model):
+class TrainingJob(Job):
     """A training asked for on the site or by a program, which workers carry on in turns. Texts are kept until it has ended."""
 
     ACT: ClassVar[str] = "training"
@@ -187,21 +200,12 @@ class TrainingJob(models.Model):
     data = models.JSONField()
     adapter = models.OneToOneField(Adapter, on_delete=models.SET_NULL, null=True, related_name="job")
     state = models.CharField(max_length=9, choices=State, default=State.WAITING)
-    # Steps, and the seconds that those took which are done.
-    total = models.PositiveIntegerField()
-    done = models.PositiveIntegerField(default=0)
+    # What the steps that are done took.
     seconds = models.FloatField(default=0.0)
     losses = models.JSONField(default=list)
-    error = models.TextField(blank=True)
-    created_by = models.CharField(max_length=200)
-    created_at = models.DateTimeField(auto_now_add=True)
-    # The process that is at it, as of a chunk, and its last sign of life.
-    holder = models.CharField(max_length=200, blank=True)
-    moved_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True)
 
-    class Meta:
-        default_permissions = []
+    class Meta(Job.Meta):
+        pass
 
     def __str__(self) -> str:
         return f"Training job {self.pk}"

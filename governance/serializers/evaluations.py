@@ -61,6 +61,32 @@ class ColumnsBody(serializers.Serializer):
         return {"text_column": given.get("text") or None, "sources_column": given.get("sources") or None}
 
 
+class RowsBody(serializers.Serializer):
+    """Labelled rows, how they are to be read, and where they are from."""
+
+    rows = serializers.ListField(
+        child=serializers.DictField(allow_empty=False),
+        min_length=1,
+        max_length=MAX_TEXTS,
+        help_text="Objects, each with a text and its label.",
+    )
+    columns = ColumnsBody(required=False)
+    dataset = serializers.CharField(
+        max_length=MAX_NAME, allow_blank=True, default="", help_text="Where the rows are from."
+    )
+
+
+class ReviewsOrRowsBody(RowsBody):
+    rows = serializers.ListField(
+        child=serializers.DictField(allow_empty=False),
+        min_length=1,
+        max_length=MAX_TEXTS,
+        allow_null=True,
+        default=None,
+        help_text="Objects, each with a text and its label; null: what people decided here.",
+    )
+
+
 class AimBody(serializers.Serializer):
     """How a threshold is chosen."""
 
@@ -70,24 +96,14 @@ class AimBody(serializers.Serializer):
     )
 
 
-class NewEvaluation(serializers.Serializer):
+class NewEvaluation(RowsBody):
     """Labelled rows, and the classifiers or else the run that is held against them."""
 
     classifiers = serializers.ListField(
         child=serializers.CharField(max_length=MAX_ALIAS), max_length=MAX_ALIASES, default=list, help_text="Aliases."
     )
     run = Number(allow_null=True, default=None, help_text="What this run said of the same texts.")
-    rows = serializers.ListField(
-        child=serializers.DictField(allow_empty=False),
-        min_length=1,
-        max_length=MAX_TEXTS,
-        help_text="Objects, each with a text and its label.",
-    )
-    columns = ColumnsBody(required=False)
     name = serializers.CharField(max_length=MAX_NAME, allow_blank=True, default="")
-    dataset = serializers.CharField(
-        max_length=MAX_NAME, allow_blank=True, default="", help_text="Where the rows are from."
-    )
     policy = serializers.CharField(
         max_length=120,
         allow_blank=True,

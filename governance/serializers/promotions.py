@@ -9,31 +9,17 @@ from rest_framework import serializers
 
 from audit.rest import Paged, Question
 from governance.promotion import MAX_NOTE, UNDOES, Case
-from governance.serializers.evaluations import MAX_ALIAS, CategoryConfusionSerializer, ColumnsBody
+from governance.serializers.evaluations import MAX_ALIAS, CategoryConfusionSerializer, ReviewsOrRowsBody
 from governance.serializers.trainings import NAMED
-from governance.services import MAX_NAME
-from governance.uploads import MAX_TEXTS
 from moderation.models import Promotion
 from review.serializers.shared import EstimateSerializer, Number
 
 
-class NewComparison(serializers.Serializer):
+class NewComparison(ReviewsOrRowsBody):
     """An adapter, and the classifier whose place it would take; on rows that are sent along, else on what people decided."""
 
     adapter = serializers.RegexField(NAMED)
     alias = serializers.CharField(max_length=MAX_ALIAS, default="gemma")
-    rows = serializers.ListField(
-        child=serializers.DictField(allow_empty=False),
-        min_length=1,
-        max_length=MAX_TEXTS,
-        allow_null=True,
-        default=None,
-        help_text="Objects, each with a text and its label; null: the texts that people decided on here.",
-    )
-    columns = ColumnsBody(required=False)
-    dataset = serializers.CharField(
-        max_length=MAX_NAME, allow_blank=True, default="", help_text="Where the rows are from."
-    )
 
 
 class CaseQuestion(Question):

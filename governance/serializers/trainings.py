@@ -12,9 +12,7 @@ from governance import training_jobs
 from governance.erased import erased_since
 from governance.hyper import HYPER, Hyper
 from governance.models import TrainingJob
-from governance.serializers.evaluations import MAX_ALIAS, ColumnsBody, ScoreBinSerializer
-from governance.services import MAX_NAME
-from governance.uploads import MAX_TEXTS
+from governance.serializers.evaluations import MAX_ALIAS, ReviewsOrRowsBody, ScoreBinSerializer
 from moderation.adapters import MAX_NAME as MAX_ADAPTER
 from moderation.adapters import NAME
 from moderation.models import Adapter
@@ -36,24 +34,12 @@ def _field(each: Hyper) -> serializers.Field:
     return kind(required=False, min_value=each.low, max_value=each.high, help_text=f"{each.says} By default {default}.")  # type: ignore[no-any-return]
 
 
-class NewTraining(serializers.Serializer):
+class NewTraining(ReviewsOrRowsBody):
     """An adapter that is wanted, and what it learns from: rows that are sent along, or what people decided here."""
 
     name = serializers.RegexField(NAMED, help_text="It is named as gemma@NAME.")
     alias = serializers.CharField(max_length=MAX_ALIAS, default="gemma", help_text="The classifier that it is for.")
     reviews = serializers.BooleanField(default=False, help_text="It learns from what people decided here.")
-    rows = serializers.ListField(
-        child=serializers.DictField(allow_empty=False),
-        min_length=1,
-        max_length=MAX_TEXTS,
-        allow_null=True,
-        default=None,
-        help_text="Objects, each with a text and its label, unless it learns from what people decided here.",
-    )
-    columns = ColumnsBody(required=False)
-    dataset = serializers.CharField(
-        max_length=MAX_NAME, allow_blank=True, default="", help_text="Where the rows are from."
-    )
     start = serializers.CharField(
         max_length=MAX_ADAPTER,
         allow_blank=True,
