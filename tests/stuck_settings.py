@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from classifiers import serving
+from classifiers import holding
 from classifiers.types import Classification, Label, Subject
 from tests.settings import *  # noqa: F403
 from tests.settings import SAFETY_CLASSIFIERS
 
-serving.GRACE = 0.5
+holding.GRACE = 0.5
 
 
 class Busy:

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from classifiers import remote, serving
+from classifiers import holding, remote, serving
 from classifiers.errors import InputError, ProviderError, TransientError
+from classifiers.holding import Batcher
 from classifiers.loading import describe
 from classifiers.providers.fake import FakeClassifier, FakeGenerator
 from classifiers.providers.gemma import GemmaClassifier
 from classifiers.providers.huggingface import TextClassification
 from classifiers.providers.local import LocalGenerator
 from classifiers.providers.openai import OpenAIChat, OpenAIModeration
-from classifiers.serving import Batcher, ModelServer, moderation_result
+from classifiers.serving import ModelServer, moderation_result
 from classifiers.types import Answer, Classification, Label, Stage, Subject
 from guardrails.grounding import ConsistencyCheck, GroundingCheck
 from guardrails.injection import InjectionRules
@@ -69,7 +70,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hosting(server: ModelServer, **providers: Any) -> ModelServer:
     for alias, provider in providers.items():
-        add = server.add_classifier if hasattr(provider, "classify") else server.add_generator
+        add = server.held.add_classifier if hasattr(provider, "classify") else server.held.add_generator
         add(alias, provider, describe(provider, {}))
     return server
 
@@ -231,7 +232,7 @@ class TestVersions:
             old = client.describe()
         other = FakeClassifier(toxic=["rude"])
         new = ModelServer(port=port)
-        new.add_classifier("judge", other, describe(other, {"toxic": ["rude"]}))
+        new.held.add_classifier("judge", other, describe(other, {"toxic": ["rude"]}))
         with new:
             with pytest.raises(ProviderError, match="has changed the model behind judge"):
                 client.classify(subjects(["hello"]))
@@ -260,7 +261,7 @@ class TestOnDemand:
             return provider, replace(describe(provider, {}), adapter_digest=alias)
 
         server = hosting(ModelServer(), gemma=FakeClassifier())
-        server.on_demand = find
+        server.held.on_demand = find
         with server:
             yield server
 
@@ -281,7 +282,7 @@ class TestOnDemand:
         for name in ("a", "b", "c", "a", "d", "a", "b"):
             judge(lazy, f"gemma@{name}").classify(subjects(["x"]))
         assert made == [f"gemma@{name}" for name in "abcdb"]
-        assert set(lazy.classifiers) == {"gemma", "gemma@a", "gemma@b", "gemma@d"}
+        assert set(lazy.held.classifiers) == {"gemma", "gemma@a", "gemma@b", "gemma@d"}
 
     def test_one_that_goes_while_it_is_asked_for_still_answers(self, lazy: ModelServer) -> None:
         class Fickle(dict[str, Any]):
@@ -290,9 +291,9 @@ class TestOnDemand:
             def __contains__(self, alias: object) -> bool:
                 return self.pop(str(alias), None) is not None
 
-        mine = lazy.classifier("gemma@mine")
-        lazy.classifiers = Fickle(lazy.classifiers)
-        assert lazy.classifier("gemma@mine") is mine
+        mine = lazy.held.classifier("gemma@mine")
+        lazy.held.classifiers = Fickle(lazy.held.classifiers)
+        assert lazy.held.classifier("gemma@mine") is mine
         mine.batcher.stop()
 
     def test_what_cannot_be_loaded_is_told_and_judges_nothing(self, lazy: ModelServer) -> None:
@@ -336,8 +337,8 @@ class TestMany:
 
     def test_a_full_queue_is_429_and_the_client_comes_again(self) -> None:
         with hosting(ModelServer(), judge=FakeClassifier(latency=0.1)) as server:
-            server.classifiers["judge"].batcher.room = 4
-            server.classifiers["judge"].batcher.most = 4
+            server.held.classifiers["judge"].batcher.room = 4
+            server.held.classifiers["judge"].batcher.most = 4
             client = judge(server, "judge", texts_per_request=4)
             started = time.monotonic()
             found = client.classify(subjects([f"toxic {i}" for i in range(20)]))
@@ -523,7 +524,7 @@ class TestStop:
                 return super().generate(prompts)
 
         server = hosting(ModelServer(), writer=Slow())
-        server.generators["writer"].batcher.most = 1
+        server.held.generators["writer"].batcher.most = 1
         with ThreadPoolExecutor() as pool:
             with server:
                 client = OpenAIChat("writer", base_url=server.url, give_up_after=1)
@@ -546,7 +547,7 @@ class TestStop:
         assert not handler.is_alive()
 
     def test_what_does_not_end_is_named_and_its_callers_are_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(serving, "GRACE", 0.1)
+        monkeypatch.setattr(holding, "GRACE", 0.1)
         begun, end = threading.Event(), threading.Event()
 
         class Endless(FakeClassifier):
@@ -559,13 +560,13 @@ class TestStop:
         server = hosting(ModelServer(), judge=Endless(), writer=FakeGenerator())
         with ThreadPoolExecutor() as pool:
             with server:
-                asked = pool.submit(server.classifiers["judge"].batcher.ask, subjects(["hello"]))
+                asked = pool.submit(server.held.classifiers["judge"].batcher.ask, subjects(["hello"]))
                 assert begun.wait(5)
             assert server.stuck == ["classifier judge"]
             with pytest.raises(TransientError, match="The model server is stopping"):
                 asked.result(5)
             end.set()
-            assert server.classifiers["judge"].batcher.stop()
+            assert server.held.classifiers["judge"].batcher.stop()
 
 
 def test_loading_is_done_by_the_thread_that_judges() -> None:

@@ -24,7 +24,7 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from audit.management.base import SafetyCommand
-from classifiers import serving
+from classifiers import holding
 from classifiers.endpoint import Endpoint
 from classifiers.errors import InputError, NotFoundError
 from classifiers.protocols import ClassifierProvider
@@ -64,13 +64,13 @@ class Command(SafetyCommand):
                 _add(server, kind, choice)
         except KeyboardInterrupt:
             self._leave("Stopped.", 130)
-        server.on_demand = _adapted
+        server.held.on_demand = _adapted
         with server:
             self.stdout.write(_instructions(server.url, chosen))
             self.stdout.flush()
             _wait_for_order_to_stop()
         if server.stuck:
-            self._leave(f"Stopped. Given up after {serving.GRACE:g} s at work: {', '.join(server.stuck)}.", 1)
+            self._leave(f"Stopped. Given up after {holding.GRACE:g} s at work: {', '.join(server.stuck)}.", 1)
         self.stdout.write("Stopped.")
 
     def _leave(self, sentence: str, code: int) -> NoReturn:
@@ -131,9 +131,9 @@ def _add(server: ModelServer, kind: Kind, choice: Choice) -> None:
     services.make_ready(kind, choice)
     info = services.info_of(kind, choice)
     if kind == "classifier":
-        server.add_classifier(choice.alias, services.classifier(choice), info)
+        server.held.add_classifier(choice.alias, services.classifier(choice), info)
     else:
-        server.add_generator(choice.alias, services.generator(choice), info)
+        server.held.add_generator(choice.alias, services.generator(choice), info)
 
 
 def _adapted(alias: str) -> tuple[ClassifierProvider, ModelInfo] | None:
