@@ -15,7 +15,7 @@ from moderation.models import Adapter
 from moderation.services import aliases
 from review.rights import need
 from review.views.pages import number
-from runs.views.pages import address
+from runs.views.pages import newest_first
 
 SEE = "see adapters"
 SIZE = 50
@@ -24,19 +24,14 @@ SIZE = 50
 @require_GET
 def adapters(request: HttpRequest) -> HttpResponse:
     need(request.user, "moderation.view_adapter", SEE)
-    before, found = number(request, "before"), Adapter.objects.select_related("training__evaluation").order_by("-pk")
-    rows = list(
-        (found.filter(pk__lt=before) if before else found).defer("card", "training__losses", "training__texts")[
-            : SIZE + 1
-        ]
-    )
-    held = holding()
+    before, held = number(request, "before"), holding()
+    found = Adapter.objects.select_related("training__evaluation").defer("card", "training__losses", "training__texts")
+    rows, beside = newest_first(request, found, before=before, size=SIZE)
     context = {
         "title": "Adapters",
-        "rows": [(each, sorted(alias for alias, pk in held.items() if pk == each.pk)) for each in rows[:SIZE]],
+        "rows": [(each, sorted(alias for alias, pk in held.items() if pk == each.pk)) for each in rows],
         "jobs": [] if before else turns.shown(TrainingJob),
-        "older": address(request, before=rows[SIZE - 1].pk) if len(rows) > SIZE else "",
-        "newer": address(request, before=None) if before else "",
+        **beside,
     }
     return show(request, "adapters.html", context)
 

@@ -20,7 +20,7 @@ from governance.words import FIGURES
 from moderation.policies import in_force
 from review.rights import need
 from review.views.pages import number
-from runs.views.pages import address
+from runs.views.pages import newest_first
 
 SIZE, OTHERS, MOST_BESIDE = 50, 20, 5
 # Of more texts fewer resamples are drawn while somebody waits.
@@ -30,14 +30,13 @@ MANY, FEW_RESAMPLES = 20_000, 200
 @require_GET
 def evaluations(request: HttpRequest) -> HttpResponse:
     need(request.user, "governance.view_evaluation", SEE)
-    before, found = number(request, "before"), Evaluation.objects.listed()
-    rows = list((found.filter(pk__lt=before) if before else found)[: SIZE + 1])
+    before = number(request, "before")
+    rows, beside = newest_first(request, Evaluation.objects.listed(), before=before, size=SIZE)
     context = {
         "title": "Evaluations",
-        "rows": rows[:SIZE],
+        "rows": rows,
         "jobs": [] if before else turns.shown(EvaluationJob),
-        "older": address(request, before=rows[SIZE - 1].pk) if len(rows) > SIZE else "",
-        "newer": address(request, before=None) if before else "",
+        **beside,
     }
     return show(request, "evaluations.html", context)
 

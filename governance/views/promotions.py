@@ -21,7 +21,7 @@ from governance.words import BESIDE, GATES
 from moderation.models import Promotion
 from review.rights import actor, need
 from review.views.pages import number, text
-from runs.views.pages import address
+from runs.views.pages import newest_first
 
 PROMOTE = "promote adapters"
 SIZE = 50
@@ -31,14 +31,13 @@ SIZE = 50
 def promotions(request: HttpRequest) -> HttpResponse:
     """What each classifier loads now, and all that was promoted and rolled back, the newest first."""
     need(request.user, "moderation.view_adapter", SEE)
-    before, found = number(request, "before"), Promotion.objects.select_related("adapter").order_by("-pk")
-    rows = list((found.filter(pk__lt=before) if before else found).defer("adapter__card")[: SIZE + 1])
+    found = Promotion.objects.select_related("adapter").defer("adapter__card")
+    rows, beside = newest_first(request, found, before=number(request, "before"), size=SIZE)
     context = {
         "title": "Promotions",
         "standing": [(alias, promotion.standing(alias)) for alias in promotion.promotable()],
-        "rows": rows[:SIZE],
-        "older": address(request, before=rows[SIZE - 1].pk) if len(rows) > SIZE else "",
-        "newer": address(request, before=None) if before else "",
+        "rows": rows,
+        **beside,
     }
     return show(request, "promotions.html", context)
 

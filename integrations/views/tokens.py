@@ -18,26 +18,26 @@ from integrations.models import Scope
 from integrations.views.pages import show
 from review.rights import actor, need
 from review.views.pages import Page, number, page
+from runs.views.pages import newest_first
 
 SIZE = 50
 
 
 def tokens(request: HttpRequest) -> HttpResponse:
     """One's own, or everybody's."""
-    everybody, before = bool(number(request, "all")), number(request, "before")
+    everybody = bool(number(request, "all"))
     if everybody:
         need(request.user, "integrations.view_apitoken", "see the tokens of others")
     found = services.tokens_for(request.user)
     found = found if everybody else found.filter(user=request.user.pk)
-    rows = list((found.filter(pk__lt=before) if before else found)[: SIZE + 1])
+    rows, beside = newest_first(request, found, before=number(request, "before"), size=SIZE)
     context = {
         "title": "Tokens",
-        "tokens": rows[:SIZE],
+        "tokens": rows,
         "everybody": everybody,
         "scopes": Scope.choices,
         "now": timezone.now(),
-        "older": f"?all={int(everybody)}&before={rows[SIZE - 1].pk}" if len(rows) > SIZE else "",
-        "newer": f"?all={int(everybody)}" if before else "",
+        **beside,
     }
     return show(request, "tokens.html", context)
 

@@ -19,6 +19,7 @@ from integrations.models import Delivery, Webhook
 from integrations.views.pages import show
 from review.rights import need
 from review.views.pages import Page, number, page, show_conflict, text
+from runs.views.pages import newest_first
 
 SIZE = 50
 SEE = ("integrations.view_webhook", "see webhooks")
@@ -127,21 +128,20 @@ def redeliver_all(request: HttpRequest, pk: int) -> HttpResponse:
 def delivery_list(request: HttpRequest) -> HttpResponse:
     """What was sent, is on its way, or was given up."""
     need(request.user, "integrations.view_delivery", "see what is sent to webhooks")
-    webhook, state, before = number(request, "webhook"), request.GET.get("state", ""), number(request, "before")
+    webhook, state = number(request, "webhook"), request.GET.get("state", "")
     if state and state not in Delivery.State.values:
         raise InputError(f"A delivery is never {state[:60]!r}. It is one of: {', '.join(Delivery.State.values)}.")
-    wanted = {"webhook": webhook, "state": state, "pk__lt": before}
-    found = Delivery.objects.filter(**{name: value for name, value in wanted.items() if value}).defer("body")
-    rows = list(found.select_related("webhook").order_by("-pk")[: SIZE + 1])
-    same = f"?state={state}&webhook={webhook or ''}"
+    wanted = {"webhook": webhook, "state": state}
+    found = Delivery.objects.filter(**{name: value for name, value in wanted.items() if value})
+    light = found.select_related("webhook").defer("body")
+    rows, beside = newest_first(request, light, before=number(request, "before"), size=SIZE)
     context = {
         "title": "Deliveries",
-        "deliveries": rows[:SIZE],
+        "deliveries": rows,
         "webhook": services.find_webhook(webhook) if webhook else None,
         "state": state,
         "states": Delivery.State.choices,
-        "older": f"{same}&before={rows[SIZE - 1].pk}" if len(rows) > SIZE else "",
-        "newer": same if before else "",
+        **beside,
     }
     return show(request, "deliveries.html", context)
 

@@ -19,7 +19,7 @@ from review.models import BulkAction
 from review.rights import need
 from review.views.pages import Page, number, page, show, text
 from runs import filters
-from runs.views.pages import rows
+from runs.views.pages import newest_first, rows
 
 LABEL = "label in bulk"
 SIZE = 50
@@ -29,14 +29,12 @@ SAMPLE = 8
 def actions(request: HttpRequest) -> HttpResponse:
     """What was labelled in bulk, by whom and why."""
     need(request.user, "review.oversee", "see bulk actions")
-    before = number(request, "before")
-    newest = BulkAction.objects.select_related("reviewer").order_by("-pk")
-    found = list((newest.filter(pk__lt=before) if before else newest)[: SIZE + 1])
+    made = BulkAction.objects.select_related("reviewer")
+    found, beside = newest_first(request, made, before=number(request, "before"), size=SIZE)
     context = {
         "title": "Labelled in bulk",
-        "actions": [(action, saved.in_words(action.filters)) for action in found[:SIZE]],
-        "older": f"?before={found[SIZE - 1].pk}" if len(found) > SIZE else "",
-        "newer": "?" if before else "",
+        "actions": [(action, saved.in_words(action.filters)) for action in found],
+        **beside,
     }
     return show(request, "lead/bulk_actions.html", context)
 

@@ -18,6 +18,7 @@ from review.rights import need
 from review.views.pages import Page, number, page, show, text
 from runs.exports import FORMS, TYPES
 from runs.models import Export
+from runs.views.pages import newest_first
 
 SIZE = 50
 
@@ -44,18 +45,15 @@ def _pseudonyms(given: str) -> bool:
 def exports(request: HttpRequest) -> HttpResponse:
     """The newest, and the form for another one when a run is named."""
     need(request.user, "review.export", export_files.TAKE_OUT)
-    named, before = number(request, "run"), number(request, "before")
+    named = number(request, "run")
     run = export_files.find_run(named) if named else None
-    wanted = export_files.newest(run)
-    found = list((wanted.filter(pk__lt=before) if before else wanted)[: SIZE + 1])
-    of_run = f"run={run.pk}&" if run else ""
+    found, beside = newest_first(request, export_files.newest(run), before=number(request, "before"), size=SIZE)
     context = {
         "title": f"Exports of run {run.pk}" if run else "Exports",
         "run": run,
         "forms": list(FORMS),
-        "exports": [_about(export) for export in found[:SIZE]],
-        "older": f"?{of_run}before={found[SIZE - 1].pk}" if len(found) > SIZE else "",
-        "newer": f"?{of_run}" if before else "",
+        "exports": [_about(export) for export in found],
+        **beside,
     }
     return show(request, "figures/exports.html", context)
 

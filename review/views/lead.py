@@ -19,7 +19,7 @@ from review.views import saved
 from review.views.pages import Page, number, page, show, show_conflict, text
 from review.views.seen import OVERSEE, about, overseen
 from runs import filters
-from runs.views.pages import rows
+from runs.views.pages import newest_first, rows
 
 SIZE = 50
 # Of those who hold something, and of what was skipped or came too late.
@@ -35,16 +35,15 @@ def queue_list(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("review.oversee") and request.user.has_perm("review.work"):
         return redirect("admin:review_work")
     need(request.user, "review.oversee", OVERSEE)
-    closed, before = bool(number(request, "closed")), number(request, "before")
-    chosen = Queue.objects.filter(closed_at__isnull=not closed).order_by("-pk")
-    found = list((chosen.filter(pk__lt=before) if before else chosen)[: SIZE + 1])
-    standings = progress.standings(found[:SIZE])
+    closed = bool(number(request, "closed"))
+    chosen = Queue.objects.filter(closed_at__isnull=not closed)
+    found, beside = newest_first(request, chosen, before=number(request, "before"), size=SIZE)
+    standings = progress.standings(found)
     context = {
         "title": "Queues",
-        "queues": [(queue, standings[queue.pk]) for queue in found[:SIZE]],
+        "queues": [(queue, standings[queue.pk]) for queue in found],
         "closed": closed,
-        "older": f"?closed={int(closed)}&before={found[SIZE - 1].pk}" if len(found) > SIZE else "",
-        "newer": f"?closed={int(closed)}" if before else "",
+        **beside,
     }
     return show(request, "lead/queues.html", context)
 

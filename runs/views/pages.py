@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.http import urlencode
@@ -19,6 +20,8 @@ from runs import masking
 from runs.models import Result, Run
 from runs.querysets import SHOWN, RunQuerySet
 from runs.recording import printable
+
+Row = TypeVar("Row", bound=Model)
 
 may_view_runs = permission_required("runs.view_run", raise_exception=True)
 may_change_runs = permission_required(["runs.view_run", "runs.change_run"], raise_exception=True)
@@ -60,6 +63,17 @@ def address(request: HttpRequest, **changes: object) -> str:
     """This page with other parameters; those that become None are left out."""
     query: dict[str, object] = {**request.GET.dict(), **changes}
     return "?" + urlencode({name: str(value) for name, value in query.items() if value not in (None, "")})
+
+
+def newest_first(
+    request: HttpRequest, found: QuerySet[Row], *, before: int | None, size: int
+) -> tuple[list[Row], dict[str, str]]:
+    """A page of a list: rows made before the one that ``before`` names, and the addresses that ``_pager.html`` wants."""
+    rows = list((found.filter(pk__lt=before) if before else found).order_by("-pk")[: size + 1])
+    return rows[:size], {
+        "older": address(request, before=rows[size - 1].pk) if len(rows) > size else "",
+        "newer": address(request, before=None) if before else "",
+    }
 
 
 def find_run(pk: int, runs: RunQuerySet | None = None) -> Run:

@@ -29,7 +29,7 @@ DIFFERING = 50
 @pages.may_view_runs
 def run_list(request: HttpRequest) -> HttpResponse:
     asked = pages.asked_for(request.GET, "name", "status", "policy", "before")
-    runs = Run.objects.with_progress().defer("configuration", "versions", "counts").order_by("-pk")
+    runs = Run.objects.with_progress().defer("configuration", "versions", "counts")
     if status := asked.get("status"):
         if status not in Run.Status.values:
             raise InputError(f"A run is never {status[:60]!r}. It is one of: {', '.join(Run.Status.values)}.")
@@ -38,17 +38,14 @@ def run_list(request: HttpRequest) -> HttpResponse:
         runs = runs.filter(name__icontains=name)
     if policy := asked.get("policy"):
         runs = runs.filter(policy_version=chosen(policy))
-    if before := pages.number(asked, "before"):
-        runs = runs.filter(pk__lt=before)
-    found = list(runs[: RUNS + 1])
+    found, beside = pages.newest_first(request, runs, before=pages.number(asked, "before"), size=RUNS)
     context = {
         "title": "Runs",
-        "runs": found[:RUNS],
+        "runs": found,
         "active": any(run.status in services.ACTIVE for run in found),
         "asked": asked,
         "statuses": Run.Status,
-        "older": pages.address(request, before=found[RUNS - 1].pk) if len(found) > RUNS else "",
-        "newer": pages.address(request, before=None) if before else "",
+        **beside,
     }
     return pages.shown(request, "runs", context)
 

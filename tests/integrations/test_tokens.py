@@ -101,6 +101,15 @@ class TestLookingAndRevoking:
         assert "of ruth" in visitor(cast.anna).get(f"{PAGE}?all=1").content.decode()
         assert visitor(cast.lena).get(f"{PAGE}?all=1").status_code == 403
 
+    def test_the_next_page_is_of_the_same_list(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("integrations.views.tokens.SIZE", 1)
+        older, newer = make(cast.ruth, "older"), make(cast.lena, "newer")
+        first = visitor(cast.anna).get(f"{PAGE}?all=1")
+        assert (first.context["tokens"], first.context["newer"]) == ([newer], "")
+        second = visitor(cast.anna).get(PAGE + first.context["older"])
+        assert (second.context["tokens"], second.context["older"]) == ([older], "")
+        assert second.context["newer"] == "?all=1"
+
     def test_one_revokes_ones_own(self, cast: Cast) -> None:
         token = make(cast.ruth)
         assert visitor(cast.ruth).post(f"{PAGE}{token.pk}/revoke/").status_code == 302
