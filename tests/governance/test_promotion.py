@@ -162,6 +162,31 @@ def test_old_evidence_does_not_count_after_a_rollback(make_adapter: Make) -> Non
         promotion.promote(*pair, note="x", actor="user:lena")
 
 
+def test_evidence_asked_for_before_a_promotion_does_not_count_after_it(make_adapter: Make) -> None:
+    """Nobody left out of it what the promoted one learnt from."""
+    first, second = (make_adapter(name, f"toxic rude {name}") for name in ("first", "second"))
+    job = promotion.ask(second, alias=ALIAS, data=labelled(), actor="user:lena")
+    promoted(first)
+    jobs.work(job)
+    with pytest.raises(ConflictError, match="Compare with that anew"):
+        promotion.promote(*job.evaluations.order_by("pk"), note="x", actor="user:lena")
+
+
+def test_evidence_against_another_than_what_is_loaded_does_not_count(make_adapter: Make) -> None:
+    promoted(make_adapter("first", "toxic rude"))
+    case = promotion.case(*compared(make_adapter("second", "toxic rude kinder")))
+    assert case.out_of_date == ""
+    case.old.version = case.new.version  # such as of a model server that had another one behind the alias
+    assert "Compare with that anew" in case.out_of_date
+
+
+def test_what_another_alias_loads_is_no_matter(make_adapter: Make) -> None:
+    mine = make_adapter("mine", "toxic rude")
+    pair = compared(mine)
+    Promotion.objects.create(alias="gemma", adapter=mine, created_by="user:anna")
+    assert promotion.promote(*pair, note="x", actor="user:lena").adapter == mine
+
+
 @pytest.mark.parametrize(("note", "says"), [("", "why"), ("  ", "why"), ("x" * 1001, "at most 1000"), ("\0", "note")])
 def test_a_note_is_needed(make_adapter: Make, note: str, says: str) -> None:
     pair = compared(make_adapter("mine", "toxic rude"))

@@ -76,6 +76,16 @@ def test_a_text_that_was_let_go_is_not_learnt_from(cast: Cast, make_queue: Calla
     assert Row(one.prompt, True).key not in {row.key for row in reviewed_rows()}
 
 
+def test_what_is_left_of_a_text_by_redaction_is_learnt_from(cast: Cast, make_queue: Callable[..., Queue]) -> None:  # noqa: F811
+    queue = make_queue(stages="INPUT")
+    while review_next(queue, cast.ruth, input="TOXIC"):
+        pass
+    one = Result.objects.first()
+    assert one
+    Result.objects.filter(pk=one.pk).update(texts=Result.Texts.REDACTED, prompt="Call [PHONE], you idiot.")
+    assert found()["Call [PHONE], you idiot."] == (True, 1.0)
+
+
 def test_the_command_says_when_nobody_has_decided_yet(tmp_path: object) -> None:
     with pytest.raises(CommandError, match="no text yet"):
         call_command("train_adapter", str(tmp_path), "--reviews")

@@ -105,6 +105,11 @@ class TestChoosing:
         make_items(Queue.objects.create(name="other", created_by="lena"), [waiting])
         assert came(choose(size=5, random_percent=0), "CHOSEN") == {left}
 
+    def test_what_is_left_of_a_text_by_redaction_is_offered(self, run: Run, choose: Callable[..., Queue]) -> None:
+        (redacted,) = scored(run, [0.5])
+        Result.objects.filter(pk=redacted.pk).update(texts="REDACTED", prompt="Call [PHONE].")
+        assert came(choose(random_percent=0), "CHOSEN") == {redacted}
+
     def test_what_a_closed_queue_left_is_offered_again(
         self, run: Run, choose: Callable[..., Queue], cast: Cast
     ) -> None:
@@ -131,6 +136,11 @@ class TestRandomShare:
         queue = choose(size=20)
         assert [queue.items.filter(origin=origin).count() for origin in ("RANDOM", "CHOSEN", "FILTER")] == [4, 16, 0]
         assert not came(queue, "RANDOM") & came(queue, "CHOSEN")
+
+    def test_it_is_drawn_anew_each_time(self, run: Run, choose: Callable[..., Queue]) -> None:
+        scored(run, [place / 20 for place in range(20)])
+        drawn = {frozenset(came(choose(size=2, random_percent=100), "RANDOM")) for _ in range(6)}
+        assert len(drawn) > 1  # by chance they are one in 190 ** 5 times
 
     def test_it_is_drawn_from_all_and_what_is_settled_elsewhere_is_not_handed_out(
         self, run: Run, choose: Callable[..., Queue], cast: Cast

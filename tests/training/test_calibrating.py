@@ -32,7 +32,21 @@ def test_the_mean_score_is_the_toxic_share_and_the_threshold_half_of_an_f1(tmp_p
     assert (Judging.read(adapter), fitted) == (judging, 160)
     found = scores(GemmaClassifier(str(base), adapter_path=adapter, dtype="float32"), ROWS)
     assert sum(found) / len(found) == pytest.approx(0.25, abs=0.04)
-    assert 0.2 <= judging.threshold <= 0.5
+    best = max(f1(found, at) for at in found)
+    assert judging.threshold == pytest.approx(best / 2, abs=1e-3)
+
+
+def f1(found: list[float], threshold: float) -> float:
+    right = sum(score >= threshold and row.toxic for score, row in zip(found, ROWS, strict=True))
+    return 2 * right / (sum(score >= threshold for score in found) + sum(row.toxic for row in ROWS))
+
+
+@pytest.mark.parametrize(("toxic", "harmless", "fitted"), [(30, 30, 60), (29, 60, 0), (60, 29, 0)])
+def test_it_takes_thirty_texts_of_either_label(
+    tmp_path: Path, base: Path, toxic: int, harmless: int, fitted: int
+) -> None:
+    rows = [Row(f"{'idiot' if n < toxic else 'nice'} {n}", n < toxic) for n in range(toxic + harmless)]
+    assert calibrate(tiny_models.adapter(tmp_path, base), recipe(base), rows, [*ROWS])[1] == fitted
 
 
 def test_a_text_that_cannot_be_judged_has_no_part_in_it(tmp_path: Path, base: Path) -> None:
