@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import re
 from collections.abc import Mapping
@@ -82,9 +83,17 @@ def holding() -> dict[str, int]:
 
 
 def own_entry(alias: str) -> Mapping[str, Any]:
-    """The entry of a classifier that loads it in this process, also where the alias is a client of serve_models."""
+    """The entry of a classifier that loads it in this process, also where the alias is a client of serve_models: then with the
+    base model that this was told to load."""
     entry: Mapping[str, Any] = settings.SAFETY_SERVED.get(alias) or settings.SAFETY_CLASSIFIERS[alias]
-    return entry
+    if alias not in settings.SAFETY_SERVED or not _has_place(str(entry["BACKEND"])):
+        return entry
+    told = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    told.add_argument("--gemma-base-model", dest="base_model", default=argparse.SUPPRESS)
+    return {
+        **entry,
+        "OPTIONS": {**entry.get("OPTIONS", {}), **vars(told.parse_known_args(settings.SAFETY_SERVED_MODELS)[0])},
+    }
 
 
 def takes_adapters(alias: str) -> bool:

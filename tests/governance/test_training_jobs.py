@@ -24,6 +24,7 @@ from governance import adapters, tasks, training_jobs, turns
 from governance.models import Evaluation, TrainingJob
 from governance.services import Data
 from moderation import services as moderation
+from moderation.adapters import usual_start
 from moderation.models import Adapter, ClassifierVersion
 from moderation.services import Choice
 from tests.classifiers import tiny_models
@@ -292,6 +293,15 @@ def test_where_the_alias_is_a_client_the_worker_loads_its_own_model(settings: An
     job.refresh_from_db()
     assert (job.state, job.error) == ("DONE", "")
     assert ClassifierVersion.objects.get().provider == "gemma"
+
+
+def test_what_the_model_server_was_told_to_load_is_what_is_trained(settings: Any) -> None:
+    settings.SAFETY_SERVED = {"gemma": settings.SAFETY_CLASSIFIERS["gemma"]}
+    settings.SAFETY_SERVED_MODELS = ["gemma", "--gemma-base-model", "embedded", "--local-answer-model", "x"]
+    job = ask()
+    assert job.recipe["base_model"] == "embedded"
+    assert job.recipe["threads"] == 1  # as settings say
+    assert usual_start("gemma") == "embedded"
 
 
 @pytest.mark.django_db(transaction=True)
