@@ -9,11 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from classifiers.errors import ConflictError, InputError, NotFoundError
 from governance import jobs, tasks, turns
 from governance.forms import EvaluationForm
 from governance.models import EvaluationJob
-from governance.views.pages import SEE, show
+from governance.views.pages import SEE, asked, show
 from moderation.adapters import AT
 from review.export_files import find_run
 from review.rights import actor, need
@@ -27,26 +26,16 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return show(request, "new.html", {"title": "New evaluation", "form": EvaluationForm()})
     form = EvaluationForm(request.POST, request.FILES)
-    if job := _asked(form, by=actor(request.user)):
+    if job := asked(form, lambda: _ask(form, by=actor(request.user)), enqueue=tasks.enqueue_job):
         messages.success(request, f"{job.total} texts wait to be judged by the workers.")
         return redirect("admin:governance_evaluationjob_change", job.pk)
     return show(request, "new.html", {"title": "New evaluation", "form": form}, status=400)
 
 
-def _asked(form: EvaluationForm, *, by: str) -> EvaluationJob | None:
-    """None when something is wrong, which the form then says."""
-    if not form.is_valid():
-        return None
+def _ask(form: EvaluationForm, *, by: str) -> EvaluationJob:
     given = form.cleaned_data
-    try:
-        run = find_run(given["run"]) if given["run"] else None
-        wish = form.wish
-        job = jobs.ask(form.read(), wish, aliases=given["classifiers"], run=run, policy=given["policy"], actor=by)
-    except (InputError, ConflictError, NotFoundError) as error:
-        form.add_error(None, error.message)
-        return None
-    tasks.enqueue_job(job)
-    return job
+    run, wish = find_run(given["run"]) if given["run"] else None, form.wish
+    return jobs.ask(form.read(), wish, aliases=given["classifiers"], run=run, policy=given["policy"], actor=by)
 
 
 @require_GET

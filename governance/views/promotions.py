@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from classifiers.errors import ConflictError, InputError
+from classifiers.errors import InputError
 from governance import promotion, tasks
 from governance.forms import ComparisonForm
 from governance.models import Evaluation, EvaluationJob
 from governance.services import find_evaluation
 from governance.views.adapters import SEE
-from governance.views.pages import show
+from governance.views.pages import asked, show
 from governance.words import BESIDE, GATES
 from moderation.models import Promotion
 from review.rights import actor, need
@@ -64,26 +64,17 @@ def new(request: HttpRequest) -> HttpResponse:
     need(request.user, "moderation.promote_adapter", PROMOTE)
     given = request.POST if request.method == "POST" else None
     form = ComparisonForm(given, request.FILES or None, initial={"adapter": request.GET.get("adapter", "")})
-    if given is not None and (job := _asked(form, by=actor(request.user))):
+    if job := asked(form, lambda: _ask(form, by=actor(request.user)), enqueue=tasks.enqueue_job):
         messages.success(request, f"{job.total} texts wait to be judged by the workers.")
         return redirect("admin:governance_evaluationjob_change", job.pk)
     context = {"title": "Compare an adapter", "form": form}
     return show(request, "promotion_new.html", context, status=400 if form.errors else 200)
 
 
-def _asked(form: ComparisonForm, *, by: str) -> EvaluationJob | None:
-    """None when something is wrong, which the form then says."""
-    if not form.is_valid():
-        return None
+def _ask(form: ComparisonForm, *, by: str) -> EvaluationJob:
     given = form.cleaned_data
-    try:
-        data = form.read() if given["file"] else None
-        job = promotion.ask(given["adapter"], alias=given["alias"], data=data, actor=by)
-    except (InputError, ConflictError) as error:
-        form.add_error(None, error.message)
-        return None
-    tasks.enqueue_job(job)
-    return job
+    data = form.read() if given["file"] else None
+    return promotion.ask(given["adapter"], alias=given["alias"], data=data, actor=by)
 
 
 @require_GET

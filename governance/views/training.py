@@ -12,12 +12,11 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from classifiers.errors import ConflictError, InputError, NotFoundError
 from governance import plots, tasks, training_jobs, turns
 from governance.forms import TrainingForm
 from governance.models import TrainingJob
 from governance.views.adapters import SEE
-from governance.views.pages import show
+from governance.views.pages import asked, show
 from moderation.adapters import usual_start
 from review.rights import actor, need
 
@@ -32,24 +31,15 @@ def new(request: HttpRequest) -> HttpResponse:
         initial = {"start": request.GET.get("start", usual), "learn_from": "reviews"}
         return show(request, "train.html", {"title": "Train an adapter", "form": TrainingForm(initial=initial)})
     form = TrainingForm(request.POST, request.FILES)
-    if job := _asked(form, by=actor(request.user)):
+    if job := asked(form, lambda: _ask(form, by=actor(request.user)), enqueue=tasks.enqueue_training):
         messages.success(request, f"{job.name} waits to be trained by the workers.")
         return redirect("admin:governance_trainingjob_change", job.pk)
     return show(request, "train.html", {"title": "Train an adapter", "form": form}, status=400)
 
 
-def _asked(form: TrainingForm, *, by: str) -> TrainingJob | None:
-    """None when something is wrong, which the form then says."""
-    if not form.is_valid():
-        return None
-    try:
-        data = form.read() if form.cleaned_data["learn_from"] == "file" else None
-        job = training_jobs.ask(data, **form.wanted, actor=by)
-    except (InputError, ConflictError, NotFoundError) as error:
-        form.add_error(None, error.message)
-        return None
-    tasks.enqueue_training(job)
-    return job
+def _ask(form: TrainingForm, *, by: str) -> TrainingJob:
+    data = form.read() if form.cleaned_data["learn_from"] == "file" else None
+    return training_jobs.ask(data, **form.wanted, actor=by)
 
 
 @require_GET

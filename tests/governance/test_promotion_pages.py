@@ -99,6 +99,7 @@ def test_what_cannot_be_is_told_beside_the_form(
     answer = send(lena, "mine", file, **fields)
     assert answer.status_code == 400
     assert says in answer.content.decode()
+    assert "If there was a file, choose it again" in answer.content.decode()
     assert send(lena, "nobody").status_code == 400
     assert not EvaluationJob.objects.exists()
 
