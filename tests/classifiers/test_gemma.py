@@ -238,6 +238,7 @@ def test_the_embedded_model_has_its_adapter_unless_another_or_none_is_named(tmp_
     assert GemmaClassifier("embedded", adapter_path=tmp_path).adapter == tmp_path
     bare = GemmaClassifier("embedded", adapter_path="none")
     assert (bare.adapter, bare.threshold) == (None, 0.7)
+    assert {GemmaClassifier("embedded", adapter_path=tmp_path).threshold, GemmaClassifier("x").threshold} == {0.5}
     assert GemmaClassifier("google/gemma-2b-it").adapter is None
 
 

@@ -114,6 +114,7 @@ def test_a_text_that_only_the_old_one_judges_is_one_too_many() -> None:
     assert failed(found) == {"judges"}
     assert found["judges"].says.startswith("1 texts")
     assert not failed(judged(lost, OLD))
+    assert not failed(judged(lost, lost))  # nobody judges it
     assert rivals(OLD, lost).left_out == 1
 
 

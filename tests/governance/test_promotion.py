@@ -162,6 +162,14 @@ def test_old_evidence_does_not_count_after_a_rollback(make_adapter: Make) -> Non
         promotion.promote(*pair, note="x", actor="user:lena")
 
 
+def test_what_the_one_that_is_loaded_learnt_from_is_left_out_too(make_adapter: Make) -> None:
+    learnt = [row.subject.text for row in labelled().rows[:15]]
+    promoted(make_adapter("first", "toxic rude", texts=learnt))
+    data = promotion.texts(make_adapter("second", "toxic rude"), ALIAS, labelled())
+    assert "without 15 that were learnt from" in data.name
+    assert not {row.subject.text for row in data.rows} & {*learnt}
+
+
 def test_evidence_asked_for_before_a_promotion_does_not_count_after_it(make_adapter: Make) -> None:
     """Nobody left out of it what the promoted one learnt from."""
     first, second = (make_adapter(name, f"toxic rude {name}") for name in ("first", "second"))
