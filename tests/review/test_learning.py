@@ -137,6 +137,12 @@ class TestRandomShare:
         assert [queue.items.filter(origin=origin).count() for origin in ("RANDOM", "CHOSEN", "FILTER")] == [4, 16, 0]
         assert not came(queue, "RANDOM") & came(queue, "CHOSEN")
 
+    def test_what_is_drawn_is_not_chosen_as_well(self, run: Run, choose: Callable[..., Queue]) -> None:
+        results = make_results(run, [{"prompt": "one and the same", "input_score": 0.5}] * 10)
+        queue = choose(size=10, random_percent=50)
+        assert came(queue, "RANDOM") | came(queue, "CHOSEN") == {*results}
+        assert queue.items.count() == 10
+
     def test_it_is_drawn_anew_each_time(self, run: Run, choose: Callable[..., Queue]) -> None:
         scored(run, [place / 20 for place in range(20)])
         drawn = {frozenset(came(choose(size=2, random_percent=100), "RANDOM")) for _ in range(6)}
